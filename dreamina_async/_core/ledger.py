@@ -1,0 +1,132 @@
+"""Every job of a session and where it stands. The lifecycle is this table:
+
+    PLANNED ──> INTENT ──> ACCEPTED ──> READY ──> DONE
+       ^          │  │         │           │
+       └──────────┘  └> UNKNOWN <──────────┘        UNKNOWN ──> INTENT (looked up again)
+    not sent, or                \\
+    refused unpaid               └> any state but DONE ──> FAILED, ABANDONED
+
+States that are over absorb: nothing moves a job out of DONE, FAILED or ABANDONED, except
+that a DONE job whose files have vanished is ACCEPTED once more when the user asks for it.
+"""
+
+from collections import Counter
+
+from attrs import define, field
+
+from dreamina_async._core.reconcile import Sight
+from dreamina_async.errors import DreaminaError
+from dreamina_async.models import JobResult, JobState, MediaFile, MediaKind, Request
+
+_S = JobState
+_MOVES: dict[JobState, frozenset[JobState]] = {
+    _S.PLANNED: frozenset({_S.INTENT, _S.FAILED, _S.ABANDONED}),
+    _S.INTENT: frozenset({_S.PLANNED, _S.ACCEPTED, _S.FAILED, _S.UNKNOWN, _S.ABANDONED}),
+    _S.ACCEPTED: frozenset({_S.READY, _S.FAILED, _S.UNKNOWN, _S.ABANDONED}),
+    _S.READY: frozenset({_S.DONE, _S.ACCEPTED, _S.FAILED, _S.UNKNOWN, _S.ABANDONED}),
+    _S.UNKNOWN: frozenset({_S.INTENT, _S.ACCEPTED, _S.ABANDONED}),
+    _S.DONE: frozenset({_S.ACCEPTED}),
+    _S.FAILED: frozenset(),
+    _S.ABANDONED: frozenset(),
+}
+
+
+@define(eq=False)
+class Entry:
+    """One job. Changed by `Ledger.move` and by the runtime's `jobs` only.
+
+    Attributes:
+        job_id: our name for it: the submit id, or one made from the history id.
+        sight: what the polling knows, while it is pending.
+        error: why it is over or why it waits.
+        over: whether nothing more will happen to it in this session.
+        waiters: how many callers wait for its submit; without any it may be withdrawn.
+        created_at: wall clock of its first entry here.
+        sent_at: wall clock of the last submit.
+        saved: files already complete on disk.
+    """
+
+    job_id: str
+    kind: MediaKind
+    state: JobState
+    created_at: float
+    request: Request | None = None
+    submit_id: str | None = None
+    history_id: str | None = None
+    sight: Sight | None = None
+    error: DreaminaError | None = None
+    result: JobResult | None = None
+    over: bool = False
+    waiters: int = 0
+    sent_at: float | None = None
+    finished_at: float | None = None
+    saved_at: float | None = None
+    missing: int = 0
+    saved: tuple[MediaFile, ...] = ()
+
+
+@define
+class Ledger:
+    """The jobs of one session, by job id, and how many stand where."""
+
+    _entries: dict[str, Entry] = field(factory=dict)
+    _counts: Counter[tuple[MediaKind, JobState]] = field(factory=Counter)
+
+    def add(self, entry: Entry) -> None:
+        """Take a job in.
+
+        Raises:
+            KeyError: it is already here.
+        """
+        if entry.job_id in self._entries:
+            raise KeyError(entry.job_id)
+        self._entries[entry.job_id] = entry
+        self._counts[entry.kind, entry.state] += 1
+
+    def get(self, job_id: str) -> Entry | None:
+        """The job, if it is here."""
+        return self._entries.get(job_id)
+
+    def take_over(self, entry: Entry, known: Entry) -> None:
+        """An attached job turned out to be one that the journal knows, perhaps by another id."""
+        del self._entries[entry.job_id]
+        self._counts[entry.kind, entry.state] -= 1
+        for name in ("job_id", "kind", "state", "created_at", "submit_id", "sent_at", "saved"):
+            setattr(entry, name, getattr(known, name))
+        for name in ("finished_at", "saved_at", "missing", "error"):
+            setattr(entry, name, getattr(known, name))
+        entry.request = known.request or entry.request
+        entry.history_id = known.history_id or entry.history_id
+        self.add(entry)
+
+    def by_history(self, history_id: str) -> Entry | None:
+        """The job with this history id, if it is here."""
+        found = (one for one in self._entries.values() if one.history_id == history_id)
+        return next(found, None)
+
+    def entries(self) -> list[Entry]:
+        """All jobs, oldest first."""
+        return list(self._entries.values())
+
+    def move(self, entry: Entry, state: JobState) -> None:
+        """Change a job's state, along the table only.
+
+        The assertion stays on in production: better stop than spend wrongly.
+        """
+        if state is entry.state:
+            return
+        assert state in _MOVES[entry.state], f"{entry.job_id}: {entry.state} -> {state}"
+        self._counts[entry.kind, entry.state] -= 1
+        self._counts[entry.kind, state] += 1
+        entry.state = state
+
+    def counts(self) -> dict[JobState, int]:
+        """How many jobs stand in each state; states without jobs are left out."""
+        totals: Counter[JobState] = Counter()
+        for (_, state), number in self._counts.items():
+            totals[state] += number
+        return {state: number for state, number in totals.items() if number}
+
+    def at_service(self, kind: MediaKind) -> int:
+        """How many jobs of a kind the service may be working on."""
+        return self._counts[kind, JobState.INTENT] + self._counts[kind, JobState.ACCEPTED]

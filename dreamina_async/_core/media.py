@@ -1,0 +1,107 @@
+"""Which file, from which URL, under which name, until when (protocol notes 8.2)."""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from urllib.parse import parse_qs, urlsplit
+
+from dreamina_async._core.profile import is_loopback
+from dreamina_async.errors import DownloadError
+from dreamina_async.models import MediaFile, MediaItem
+
+_UNKNOWN_LIFE = 3600.0
+"""Seconds assumed for a URL that does not tell: the shortest life seen."""
+
+_VIDEO_EXPIRY = re.compile(r"^/[^/]+/([0-9a-f]{8})/")
+_LATEST = 4_102_444_800.0  # the year 2100: later is nonsense
+
+
+def expires_at(url: str, received_at: float) -> float:
+    """When a signed URL stops working, in Unix seconds.
+
+    Query `x-expires` (images), else the hexadecimal second path segment (videos), else
+    query `expires`, else an hour from receipt.
+    """
+    parts = urlsplit(url)
+    query = parse_qs(parts.query)
+    candidates = [query.get("x-expires", [""])[0]]
+    segment = _VIDEO_EXPIRY.match(parts.path)
+    if segment:
+        candidates.append(str(int(segment[1], 16)))
+    candidates += [query.get(name, [""])[0] for name in ("expires", "Expires")]
+    for text in candidates:
+        if text.isascii() and text.isdigit() and 0 < int(text[:12]) < _LATEST:
+            return float(text[:12])
+    return received_at + _UNKNOWN_LIFE
+
+
+def refresh_margin(expiry: float, received_at: float, margin: float) -> float:
+    """How much life a URL must have left to be used: the policy's, or a quarter of its own."""
+    return min(margin, max(0.0, expiry - received_at) / 4)
+
+
+def plan(items: Sequence[MediaItem], saved: Iterable[MediaFile]) -> list[tuple[int, MediaItem]]:
+    """The files still to fetch, each with its place among the job's results.
+
+    A result keeps its place by its `uri`, which is the same in every report; new ones take
+    the next free places.
+    """
+    places = {file.uri: file.index for file in saved if file.uri}
+    taken = {file.index for file in saved}
+    free = (index for index in range(len(items) + len(taken)) if index not in taken)
+    return [(next(free), item) for item in items if item.uri not in places]
+
+
+def file_name(item: MediaItem, index: int, extension: str) -> str:
+    """Ours alone: nothing of the service's text ever becomes part of a path."""
+    return f"{item.kind}-{index}.{extension}"
+
+
+def folder_name(submit_id: str | None, history_id: str | None) -> str:
+    """A job's folder; both ids have been checked to hold nothing but letters and digits."""
+    return submit_id or f"history-{history_id}"
+
+
+def check_media_url(url: str, *, loopback: bool) -> None:
+    """Refuse a URL that could lead anywhere but to a public media host.
+
+    Args:
+        url: as the service sent it.
+        loopback: whether the session talks to a service on this machine.
+
+    Raises:
+        DownloadError: scheme, user part or literal address are not allowed. Names are
+            checked once more when they are resolved.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise DownloadError("the media URL is not a URL", "yes") from None
+    if not host or parts.username is not None or parts.password is not None:
+        raise DownloadError("the media URL has no host, or a user part", "yes")
+    if loopback and is_loopback(host):
+        if parts.scheme in ("http", "https"):
+            return
+    elif parts.scheme == "https" and is_public_host(host):
+        return
+    raise DownloadError(f"the media URL leads to {parts.scheme}://{host}, which is refused", "yes")
+
+
+def is_public_host(host: str) -> bool:
+    """False for literal addresses that are not public; a name is left to the resolver."""
+    try:
+        return is_public_address(host)
+    except ValueError:
+        return host.lower() != "localhost"
+
+
+def is_public_address(address: str) -> bool:
+    """Whether an address is one of the public internet.
+
+    Raises:
+        ValueError: it is no literal address.
+    """
+    ip = ipaddress.ip_address(address.split("%")[0])
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return (mapped or ip).is_global and not ip.is_multicast

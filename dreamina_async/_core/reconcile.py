@@ -1,0 +1,261 @@
+"""What a status report means for a job, whatever numbering the service speaks.
+
+The sources contradict each other: 10 is success (S2), queueing (S1) or a refusal (web
+bundle); 45 is running (S0), finalizing (S2) or partial success. So numbers alone decide
+nothing that results can decide (protocol notes 5.6 and 5.7):
+
+    result                      success needs results; failure is believed when seen twice
+    30 40 -1 60 70 80 100       failed, or partly done if there are results
+    50 21                       done; without results: looked at again, then failed
+    10                          done with results; failed with a code; else pending
+    anything else               pending until the results are all there, or stay as they are
+
+A report never moves a job that is over: terminal states absorb (see `ledger`).
+"""
+
+from attrs import evolve, field, frozen
+
+from dreamina_async._core.codes import error_for
+from dreamina_async.errors import DreaminaError, JobFailed, JobLost
+from dreamina_async.models import JobReport, MediaItem, MediaKind, Phase, Progress, QueueInfo
+from dreamina_async.settings import PollingPolicy, RetryPolicy
+
+_FAILED = frozenset({30, 40, -1, 60, 70, 80, 100})
+_SUCCESS = frozenset({50, 21})
+_RUNNING = frozenset({0, 20, 42, 45})
+_FINISHING = frozenset({42, 45})
+_DELETED = 100
+_AMBIGUOUS = 10
+
+_QUEUEING, _QUEUE_FAILED = 1, 4
+
+_LOOKS_TO_FAIL = 2
+_LOOKS_TO_FAIL_WHILE_RUNNING = 3
+_LOOKS_TO_SETTLE = 3
+
+
+@frozen
+class Sight:
+    """What is known of a job that is not over. Instants are monotonic seconds.
+
+    Attributes:
+        kind: image or video.
+        since: when the service got it, or when we began to look.
+        expected: results asked for; None if nobody here asked.
+        answered: whether the service acknowledged the submit.
+        seen: whether any report ever held it.
+        looks_absent: healthy looks in a row that did not hold it.
+        looks_failed: reports in a row that say it failed.
+        looks_same: reports in a row with the same results.
+        same_since: when the results were last seen to change.
+        results: how many results the last report held.
+    """
+
+    kind: MediaKind
+    since: float
+    expected: int | None = None
+    answered: bool = True
+    seen: bool = False
+    looks_absent: int = 0
+    looks_failed: int = 0
+    looks_same: int = 0
+    same_since: float | None = None
+    results: int = 0
+    progress: Progress = field(factory=Progress)
+    queue: QueueInfo | None = None
+
+
+@frozen
+class Pending:
+    """Not over."""
+
+
+@frozen
+class Ready:
+    """Finished, with results to fetch."""
+
+    items: tuple[MediaItem, ...]
+    missing: int
+
+
+@frozen
+class Over:
+    """Failed, by the service's own word."""
+
+    error: DreaminaError
+
+
+@frozen
+class Unanswered:
+    """The service shows no trace of a submit whose reply never came."""
+
+
+@frozen
+class Lost:
+    """Nothing more can be learned now."""
+
+    error: DreaminaError
+
+
+Verdict = Pending | Ready | Over | Unanswered | Lost
+
+
+def reconcile(
+    sight: Sight,
+    report: JobReport | None,
+    now: float,
+    polling: PollingPolicy,
+    retrying: RetryPolicy,
+) -> tuple[Sight, Verdict]:
+    """Merge one healthy look into what is known.
+
+    Args:
+        sight: what was known before.
+        report: what the call said about the job; None if it did not know it.
+        now: monotonic seconds.
+        polling: how long to be patient.
+        retrying: how hard to look for an unanswered submit.
+    """
+    if report is None:
+        return _absent(sight, now, polling, retrying)
+    sight = _noted(sight, report, now)
+    verdict = _verdict(sight, report, now, polling)
+    if isinstance(verdict, Pending) and now - sight.since > polling.pending_limit:
+        verdict = Lost(_lost("the job is still pending after the policy's pending_limit"))
+    return sight, verdict
+
+
+def _absent(
+    sight: Sight, now: float, polling: PollingPolicy, retrying: RetryPolicy
+) -> tuple[Sight, Verdict]:
+    """Right after a submit a record may be missing for a while (protocol notes 5.2)."""
+    sight = evolve(sight, looks_absent=sight.looks_absent + 1)
+    age = now - sight.since
+    if sight.seen:  # it was there: a gap is not an end
+        gone = age > polling.pending_limit
+    elif sight.answered:
+        gone = age > polling.missing_grace and sight.looks_absent >= _LOOKS_TO_SETTLE
+    elif age > retrying.lookup_window and sight.looks_absent >= retrying.lookups:
+        return sight, Unanswered()
+    else:
+        gone = False
+    if gone:
+        return sight, Lost(_lost("the service does not know this job"))
+    return sight, Pending()
+
+
+def _lost(message: str) -> JobLost:
+    return JobLost(f"{message}; it stays in the journal, `resume` looks again", "unknown")
+
+
+def _noted(sight: Sight, report: JobReport, now: float) -> Sight:
+    results = len(report.items)
+    same = results == sight.results and sight.same_since is not None
+    return evolve(
+        sight,
+        seen=True,
+        answered=True,
+        looks_absent=0,
+        looks_failed=sight.looks_failed + 1 if _says_failed(report) else 0,
+        looks_same=sight.looks_same + 1 if same else 1,
+        same_since=sight.same_since if same else now,
+        results=results,
+        progress=_progress(sight, report),
+        queue=report.queue or sight.queue,
+    )
+
+
+def _says_failed(report: JobReport) -> bool:
+    status = _status(report)
+    if report.items:
+        return status in _FAILED
+    queue_failed = report.queue is not None and report.queue.status == _QUEUE_FAILED
+    if status == _AMBIGUOUS or status in _SUCCESS:
+        return report.fail_code is not None or queue_failed
+    return status in _FAILED or report.fail_code is not None or queue_failed
+
+
+def _status(report: JobReport) -> int | None:
+    return report.task_status if report.task_status is not None else report.status
+
+
+def _verdict(sight: Sight, report: JobReport, now: float, polling: PollingPolicy) -> Verdict:
+    status = _status(report)
+    if _says_failed(report):
+        running = status in _RUNNING and not report.items
+        needed = _LOOKS_TO_FAIL_WHILE_RUNNING if running else _LOOKS_TO_FAIL
+        return _failed(sight, report) if sight.looks_failed >= needed else Pending()
+    if not report.items:
+        return _empty(sight, report, now, polling)
+    if _complete(sight, report) or _settled(sight, report, now, polling):
+        return _ready(sight, report)
+    return Pending()
+
+
+def _failed(sight: Sight, report: JobReport) -> Verdict:
+    if report.items:
+        return _ready(sight, report)
+    if _status(report) == _DELETED:
+        return Over(JobFailed("the job was deleted at the service", "unknown", code="100"))
+    return Over(error_for(report.fail_code or "", report.fail_message, context="record"))
+
+
+def _empty(sight: Sight, report: JobReport, now: float, polling: PollingPolicy) -> Verdict:
+    """Success without a result: signing lags at times, so it is looked at again (AIC)."""
+    waited = now - (sight.same_since if sight.same_since is not None else now)
+    patient = waited < polling.empty_grace or sight.looks_same < _LOOKS_TO_SETTLE
+    if not _says_success(report) or patient:
+        return Pending()
+    return Over(
+        JobFailed("the service reports success without any result", "yes", code=report.fail_code)
+    )
+
+
+def _says_success(report: JobReport) -> bool:
+    return report.status in _SUCCESS or report.task_status in _SUCCESS
+
+
+def _expected(sight: Sight, report: JobReport) -> int:
+    """Requested; else announced; else counted; else the default of the kind (5.7).
+
+    `total_image_count` comes last: at times it counts the references instead (2.7).
+    """
+    default = 1 if sight.kind == "video" else 4
+    return sight.expected or len(report.listed_items) or report.total_count or default
+
+
+def _complete(sight: Sight, report: JobReport) -> bool:
+    return len(report.items) + report.failed_items >= _expected(sight, report)
+
+
+def _settled(sight: Sight, report: JobReport, now: float, polling: PollingPolicy) -> bool:
+    """Fewer results than asked for are final when they have stayed the same long enough."""
+    if sight.looks_same < _LOOKS_TO_SETTLE:
+        return False
+    if _says_success(report) or report.finish_time is not None:
+        return True
+    return now - (sight.same_since or now) >= polling.stable_after
+
+
+def _ready(sight: Sight, report: JobReport) -> Ready:
+    return Ready(report.items, max(0, _expected(sight, report) - len(report.items)))
+
+
+def _progress(sight: Sight, report: JobReport) -> Progress:
+    return Progress(
+        phase=_phase(report),
+        finished=len(report.items),
+        expected=_expected(sight, report),
+        forecast=report.forecast if report.forecast is not None else sight.progress.forecast,
+        status=_status(report),
+    )
+
+
+def _phase(report: JobReport) -> Phase:
+    status = _status(report)
+    if status in _FINISHING or report.items:
+        return Phase.FINISHING
+    queue = report.queue
+    if queue is not None and queue.status is not None:
+        return Phase.QUEUED if queue.status <= _QUEUEING else Phase.GENERATING
+    return Phase.GENERATING if status == 20 else Phase.QUEUED

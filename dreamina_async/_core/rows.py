@@ -1,0 +1,216 @@
+"""A job's journal row: our values <-> plain columns. Strict, for these are our own files."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from attrs import fields
+
+from dreamina_async import errors
+from dreamina_async._core.ledger import Entry
+from dreamina_async._core.media import folder_name
+from dreamina_async.errors import DreaminaError, StorageError
+from dreamina_async.models import (
+    JobRecord,
+    JobResult,
+    JobState,
+    MediaFile,
+    request_from_dict,
+    request_to_dict,
+)
+
+Row = Mapping[str, Any]
+
+JOB_COLUMNS = (
+    "job_id",
+    "submit_id",
+    "history_id",
+    "kind",
+    "state",
+    "request",
+    "created_at",
+    "sent_at",
+    "finished_at",
+    "saved_at",
+    "updated_at",
+    "missing",
+    "error",
+)
+MEDIA_COLUMNS = (
+    "job_id",
+    "place",
+    "name",
+    "kind",
+    "format",
+    "width",
+    "height",
+    "size",
+    "sha256",
+    "duration_ms",
+    "uri",
+)
+
+
+def job_row(entry: Entry, now: float) -> tuple[Any, ...]:
+    """The columns of `JOB_COLUMNS`."""
+    request = _dumps(request_to_dict(entry.request)) if entry.request else None
+    return (
+        entry.job_id,
+        entry.submit_id,
+        entry.history_id,
+        entry.kind,
+        entry.state.value,
+        request,
+        entry.created_at,
+        entry.sent_at,
+        entry.finished_at,
+        entry.saved_at,
+        now,
+        entry.missing,
+        _dumps(_error_to_dict(entry.error)) if entry.error else None,
+    )
+
+
+def media_row(job_id: str, file: MediaFile) -> tuple[Any, ...]:
+    """The columns of `MEDIA_COLUMNS`."""
+    return (
+        job_id,
+        file.index,
+        file.path.name,
+        file.kind,
+        file.format,
+        file.width,
+        file.height,
+        file.size,
+        file.sha256,
+        file.duration_ms,
+        file.uri,
+    )
+
+
+def entry_from_rows(row: Row, media: Iterable[Row], root: Path) -> Entry:
+    """The job that the rows describe.
+
+    Raises:
+        StorageError: they describe none; the row is damaged.
+    """
+    try:
+        return _entry(row, media, root)
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"the journal's row of job {row['job_id']!r} is damaged") from error
+
+
+def _entry(row: Row, media: Iterable[Row], root: Path) -> Entry:
+    folder = root / folder_name(row["submit_id"], row["history_id"])
+    request = request_from_dict(json.loads(row["request"])) if row["request"] else None
+    return Entry(
+        job_id=row["job_id"],
+        kind=row["kind"],
+        state=JobState(row["state"]),
+        created_at=row["created_at"],
+        request=request,
+        submit_id=row["submit_id"],
+        history_id=row["history_id"],
+        error=_error_from_dict(json.loads(row["error"])) if row["error"] else None,
+        sent_at=row["sent_at"],
+        finished_at=row["finished_at"],
+        saved_at=row["saved_at"],
+        missing=row["missing"],
+        saved=tuple(_media_file(one, folder) for one in media),
+    )
+
+
+def _media_file(row: Row, folder: Path) -> MediaFile:
+    return MediaFile(
+        path=folder / row["name"],
+        kind=row["kind"],
+        index=row["place"],
+        width=row["width"],
+        height=row["height"],
+        format=row["format"],
+        size=row["size"],
+        sha256=row["sha256"],
+        duration_ms=row["duration_ms"],
+        uri=row["uri"],
+    )
+
+
+def record_of(entry: Entry, updated_at: float, root: Path) -> JobRecord:
+    """What `journal_jobs` lists."""
+    return JobRecord(
+        job_id=entry.job_id,
+        submit_id=entry.submit_id,
+        history_id=entry.history_id,
+        state=entry.state,
+        request=entry.request,
+        folder=root / folder_name(entry.submit_id, entry.history_id),
+        created_at=instant(entry.created_at),
+        updated_at=instant(updated_at),
+        error=entry.error,
+        media=entry.saved,
+    )
+
+
+def instant(seconds: float) -> datetime:
+    """Unix seconds as an aware datetime in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def result_of(entry: Entry) -> JobResult:
+    """The result of a job whose files are all there."""
+    saved_at = entry.saved_at or entry.created_at
+    return JobResult(
+        submit_id=entry.submit_id,
+        history_id=entry.history_id,
+        request=entry.request,
+        media=entry.saved,
+        submitted_at=instant(entry.sent_at) if entry.sent_at else None,
+        finished_at=instant(entry.finished_at or saved_at),
+        saved_at=instant(saved_at),
+        missing=entry.missing,
+    )
+
+
+def job_document(result: JobResult) -> dict[str, Any]:
+    """`job.json`: what a folder holds and where it came from; no secret, no signed URL."""
+    submitted = result.submitted_at
+    return {
+        "version": 1,
+        "submit_id": result.submit_id,
+        "history_id": result.history_id,
+        "request": request_to_dict(result.request) if result.request else None,
+        "submitted_at": submitted.isoformat() if submitted else None,
+        "finished_at": result.finished_at.isoformat(),
+        "saved_at": result.saved_at.isoformat(),
+        "missing": result.missing,
+        "media": [_media_document(file) for file in result.media],
+    }
+
+
+def _media_document(file: MediaFile) -> dict[str, Any]:
+    names = [attribute.name for attribute in fields(MediaFile) if attribute.name != "path"]
+    return {"file": file.path.name, **{name: getattr(file, name) for name in names}}
+
+
+_ERRORS: dict[str, type[DreaminaError]] = {
+    name: value
+    for name, value in vars(errors).items()
+    if isinstance(value, type) and issubclass(value, DreaminaError)
+}
+
+
+def _error_to_dict(error: DreaminaError) -> dict[str, Any]:
+    values = [getattr(error, attribute.name) for attribute in fields(type(error))]
+    return {"type": type(error).__name__, "fields": values}
+
+
+def _error_from_dict(data: Mapping[str, Any]) -> DreaminaError:
+    values: list[Any] = data["fields"]
+    arguments: Any = (tuple(one) if isinstance(one, list) else one for one in values)
+    return _ERRORS[data["type"]](*arguments)
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

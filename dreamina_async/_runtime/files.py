@@ -1,0 +1,287 @@
+"""The only door to files. aiofiles appears here and nowhere else.
+
+Every step runs in a thread of its own pool (the default one is shared with name lookups)
+and to its end: see `finishing`. A file gets its final name only when it is complete,
+checked and on the disk.
+"""
+
+import asyncio
+import hashlib
+import io
+import json
+import os
+import stat
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aiofiles.threadpool import wrap
+from aiofiles.threadpool.binary import AsyncBufferedIOBase
+from attrs import define, field, frozen
+
+from dreamina_async._core.content import ContentCheck, ContentFacts
+from dreamina_async._runtime.finishing import outlast, to_completion
+from dreamina_async.errors import StorageError
+from dreamina_async.models import MediaKind
+
+T = TypeVar("T")
+
+_PART_SUFFIX = ".part"
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+
+
+@frozen
+class Written:
+    """What a part file turned out to hold."""
+
+    facts: ContentFacts
+    sha256: str
+
+
+class _CheckedWriter(io.BufferedWriter):
+    """Digests and checks what passes through, in the thread that writes it."""
+
+    def __init__(self, raw: io.RawIOBase, kind: MediaKind) -> None:
+        super().__init__(raw)
+        self.check = ContentCheck(kind)
+        self.digest = hashlib.sha256()
+
+    def writelines(self, lines: Iterable[Any], /) -> None:
+        for piece in lines:
+            self.digest.update(piece)
+            self.check.feed(piece)
+            self.write(piece)
+
+
+@define(eq=False)
+class PartFile:
+    """An unfinished download beside its final place. Close it on every way out."""
+
+    path: Path
+    durable: bool
+    _writer: _CheckedWriter
+    _file: AsyncBufferedIOBase
+    _files: "Files"
+
+    async def write(self, pieces: Sequence[bytes]) -> None:
+        """Append pieces in one hop.
+
+        Raises:
+            IncompleteDownload: they are not what this kind of file holds.
+            StorageError: the disk refuses.
+        """
+        with _storage(self.path):
+            await to_completion(self._file.writelines(pieces))
+
+    async def finish(self, size: int | None) -> Written:
+        """Check the whole and bring it to the disk.
+
+        Args:
+            size: the length that was announced, if one was.
+
+        Raises:
+            IncompleteDownload: it is cut short or damaged.
+            StorageError: the disk refuses.
+        """
+        with _storage(self.path):
+            return await self._files.run(self._finish, size)
+
+    def _finish(self, size: int | None) -> Written:
+        facts = self._writer.check.finish(size)
+        self._writer.flush()
+        if self.durable:
+            os.fsync(self._writer.fileno())
+        self._writer.close()
+        return Written(facts, self._writer.digest.hexdigest())
+
+    async def publish(self, final: Path, sha256: str) -> Path:
+        """Give the file its final name, without ever replacing another file.
+
+        Returns:
+            The name it got: a numbered one if another file stands there; the same content
+            already there counts as ours.
+        """
+        with _storage(final):
+            return await self._files.run(self._publish, final, sha256)
+
+    def _publish(self, final: Path, sha256: str) -> Path:
+        for candidate in _candidates(final):
+            try:
+                _move_unless_there(self.path, candidate)
+            except FileExistsError:
+                if _sha256_of(candidate) != sha256:
+                    continue
+                self.path.unlink()
+            if self.durable:
+                _fsync_folder(final.parent)
+            return candidate
+        raise FileExistsError(f"no free name beside {final}")
+
+    async def discard(self) -> None:
+        """Close and remove whatever is left of it; never fails."""
+        await self._files.run(self._discard)
+
+    def _discard(self) -> None:
+        try:
+            self._writer.close()
+        except OSError:
+            self._writer.raw.close()
+        self.path.unlink(missing_ok=True)
+
+
+@define(eq=False)
+class Files:
+    """The door itself: a small pool of threads, closed with the session."""
+
+    threads: int = 6
+    _pool: ThreadPoolExecutor = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="dreamina-files")
+
+    async def run(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Call `work` in a thread, to its end."""
+        loop = asyncio.get_running_loop()
+        return await outlast(loop.run_in_executor(self._pool, work, *arguments))
+
+    async def open_part(
+        self, folder: Path, name: str, kind: MediaKind, *, durable: bool
+    ) -> PartFile:
+        """A new part file in `folder`, which is made if it is missing.
+
+        Raises:
+            StorageError: the folder or the file cannot be made.
+        """
+        path = folder / f".{name}{_PART_SUFFIX}"
+        with _storage(path):
+            writer = await self.run(_open_writer, path, kind)
+        loop = asyncio.get_running_loop()
+        return PartFile(path, durable, writer, wrap(writer, loop=loop, executor=self._pool), self)
+
+    async def write_json(self, path: Path, data: Any, *, durable: bool) -> None:
+        """Put a small document in place, all of it or nothing.
+
+        Raises:
+            StorageError: the disk refuses.
+        """
+        with _storage(path):
+            await self.run(_write_json, path, data, durable)
+
+    async def prepare_folder(self, folder: Path) -> None:
+        """Make a folder, and prove that files can be written there.
+
+        Raises:
+            StorageError: they cannot.
+        """
+        with _storage(folder):
+            await self.run(_prepare_folder, folder)
+
+    async def clean_folder(self, folder: Path) -> None:
+        """Remove the part files that a crash left in a job's folder."""
+        with _storage(folder):
+            await self.run(_clean_folder, folder)
+
+    async def all_there(self, files: Sequence[tuple[Path, int]]) -> list[bool]:
+        """For each path and size, whether a plain file of that size stands there."""
+        return await self.run(_all_there, files)
+
+    def close(self) -> None:
+        """Let the threads go. Nothing is under way any more: every hop is waited for."""
+        self._pool.shutdown(wait=True)
+
+
+class _storage:  # noqa: N801 - reads as a function
+    """Turns the operating system's refusals into ours, once, at this boundary."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+            reason = error.strerror or str(error)
+            raise StorageError(f"cannot write: {reason}", path=str(self._path)) from error
+
+
+def _open_writer(path: Path, kind: MediaKind) -> _CheckedWriter:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, _CREATE, 0o666)
+    return _CheckedWriter(io.FileIO(descriptor, "wb"), kind)
+
+
+def _candidates(final: Path) -> Iterable[Path]:
+    yield final
+    for number in range(2, 100):
+        yield final.with_stem(f"{final.stem}~{number}")
+
+
+def _move_unless_there(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if target.exists():
+            raise FileExistsError(target) from None
+        source.replace(target)
+        return
+    source.unlink()
+
+
+def _sha256_of(path: Path) -> str | None:
+    if not stat.S_ISREG(path.lstat().st_mode):
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_json(path: Path, data: Any, durable: bool) -> None:
+    part = path.with_name(f".{path.name}{_PART_SUFFIX}")
+    part.unlink(missing_ok=True)
+    text = json.dumps(data, ensure_ascii=False, indent=2) + "\n"
+    with os.fdopen(os.open(part, _CREATE, 0o666), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        if durable:
+            os.fsync(file.fileno())
+    part.replace(path)
+    if durable:
+        _fsync_folder(path.parent)
+
+
+def _prepare_folder(folder: Path) -> None:
+    if not folder.exists():
+        folder.mkdir(parents=True, mode=0o700)
+    probe = folder / f".probe-{os.getpid()}{_PART_SUFFIX}"
+    probe.unlink(missing_ok=True)
+    os.close(os.open(probe, _CREATE, 0o600))
+    probe.unlink()
+
+
+def _clean_folder(folder: Path) -> None:
+    if folder.is_dir():
+        for part in folder.glob(f".*{_PART_SUFFIX}"):
+            part.unlink(missing_ok=True)
+
+
+def _all_there(files: Sequence[tuple[Path, int]]) -> list[bool]:
+    return [_is_there(path, size) for path, size in files]
+
+
+def _is_there(path: Path, size: int) -> bool:
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size == size

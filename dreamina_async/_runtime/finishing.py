@@ -1,0 +1,44 @@
+"""Run something to its end although the caller is cancelled.
+
+A thread cannot be cancelled: a cancelled `aiofiles` write goes on in its thread while the
+caller already closes, renames or deletes the file. So every hop to a thread is waited for,
+and the cancellation is raised again afterwards.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Coroutine
+from typing import Any, TypeVar
+
+import anyio
+
+T = TypeVar("T")
+
+
+async def to_completion(work: Coroutine[Any, Any, T]) -> T:
+    """Await `work`; a cancellation meanwhile waits for its end and is then raised.
+
+    Both kinds are meant: `task.cancel()` and an anyio scope, which cancels again at every
+    await until it is shielded off.
+    """
+    return await outlast(asyncio.ensure_future(work))
+
+
+async def outlast(future: "asyncio.Future[T]") -> T:
+    """The same for a future that is under way."""
+    cancelled: asyncio.CancelledError | None = None
+    while not future.done():
+        try:
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([future])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not future.cancelled():
+            future.exception()  # its failure is overtaken by the cancellation
+        raise cancelled
+    return future.result()
+
+
+async def settled(awaitable: Awaitable[T]) -> T:
+    """Wait without handing one's own cancellation on to what is awaited."""
+    return await asyncio.shield(awaitable)

@@ -1,0 +1,362 @@
+"""What is owed, on disk. sqlite3 appears here and nowhere else.
+
+One thread owns the one writing connection and commits whatever has gathered while it was
+busy (group commit), so a full fsync per commit (WAL, `synchronous=FULL`) costs next to
+nothing: a commit that was acknowledged survives power loss. A lock file keeps a second
+process out. A failed write poisons the journal: after it nothing is trusted and nothing is
+spent until the folder is opened anew.
+"""
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from attrs import define, field
+
+from dreamina_async._core.ledger import Entry
+from dreamina_async._core.rows import (
+    JOB_COLUMNS,
+    MEDIA_COLUMNS,
+    Row,
+    entry_from_rows,
+    job_row,
+    media_row,
+    record_of,
+)
+from dreamina_async._runtime.finishing import outlast, settled
+from dreamina_async.errors import DreaminaError, JournalLocked, StorageError
+from dreamina_async.models import JobRecord, JobState, MediaFile
+
+T = TypeVar("T")
+
+JOURNAL_NAME = "journal.sqlite3"
+_LOCK_NAME = ".journal.lock"
+_VERSION = 1
+
+_OWED = (JobState.INTENT, JobState.ACCEPTED, JobState.READY, JobState.UNKNOWN)
+
+_SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE jobs (
+    job_id TEXT PRIMARY KEY,
+    submit_id TEXT UNIQUE,
+    history_id TEXT,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    request TEXT,
+    created_at REAL NOT NULL,
+    sent_at REAL,
+    finished_at REAL,
+    saved_at REAL,
+    updated_at REAL NOT NULL,
+    missing INTEGER NOT NULL,
+    error TEXT
+);
+CREATE INDEX jobs_by_state ON jobs (state);
+CREATE INDEX jobs_by_history ON jobs (history_id);
+CREATE TABLE media (
+    job_id TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    format TEXT NOT NULL,
+    width INTEGER,
+    height INTEGER,
+    size INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    duration_ms INTEGER,
+    uri TEXT NOT NULL,
+    PRIMARY KEY (job_id, place)
+);
+"""
+
+
+def _replace(table: str, columns: Sequence[str]) -> str:
+    marks = ", ".join("?" for _ in columns)
+    return f"INSERT OR REPLACE INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
+
+
+_PUT_JOB = _replace("jobs", JOB_COLUMNS)
+_PUT_MEDIA = _replace("media", MEDIA_COLUMNS)
+
+Work = Callable[[sqlite3.Connection], Any]
+
+
+@define
+class _Item:
+    work: Work
+    future: "asyncio.Future[Any]"
+
+
+@define(eq=False)
+class Journal:
+    """The open journal of one output folder."""
+
+    root: Path
+    journal_id: str
+    _loop: asyncio.AbstractEventLoop
+    _connection: sqlite3.Connection
+    _lock: int
+    _queue: "SimpleQueue[_Item | None]" = field(factory=SimpleQueue)
+    _thread: threading.Thread | None = None
+    _poison: StorageError | None = None
+
+    @classmethod
+    async def open(cls, root: Path, *, region: str) -> "Journal":
+        """Open or make the journal in `root`, which must exist.
+
+        Args:
+            root: the output folder.
+            region: the account's region; a journal serves one region only.
+
+        Raises:
+            JournalLocked: another process has it open.
+            StorageError: it cannot be opened, is damaged, or is of another region.
+        """
+        loop = asyncio.get_running_loop()
+        opened = await outlast(loop.run_in_executor(None, _open, root, region))
+        connection, lock, journal_id = opened
+        journal = cls(root, journal_id, loop, connection, lock)
+        journal._thread = threading.Thread(
+            target=journal._serve, name="dreamina-journal", daemon=True
+        )
+        journal._thread.start()
+        return journal
+
+    def put(self, entry: Entry, now: float) -> "asyncio.Future[None]":
+        """Write down how a job stands; the future is done when it is on the disk.
+
+        The row is taken now, in the caller's turn, whether or not the future is awaited.
+        """
+        row = job_row(entry, now)
+        return self._submit(lambda connection: connection.execute(_PUT_JOB, row))
+
+    def put_media(self, job_id: str, file: MediaFile) -> "asyncio.Future[None]":
+        """Write down one file that stands complete under its final name."""
+        row = media_row(job_id, file)
+        return self._submit(lambda connection: connection.execute(_PUT_MEDIA, row))
+
+    async def get(self, job_id: str) -> Entry | None:
+        """The job with this id, if the journal knows it."""
+        found = await self._read("job_id = ? OR history_id = ?", (job_id, job_id))
+        return found[0] if found else None
+
+    async def owed(self) -> list[Entry]:
+        """Every job that may still bring something, oldest first."""
+        return await self._read("state IN (?, ?, ?, ?)", tuple(s.value for s in _OWED))
+
+    async def finished(self) -> list[Entry]:
+        """Every job whose files are on disk, oldest first."""
+        return await self._read("state = ?", (JobState.DONE.value,))
+
+    async def _read(self, where: str, values: tuple[Any, ...]) -> list[Entry]:
+        root = self.root
+        return await settled(self._submit(lambda c: _select(c, where, values, root)))
+
+    def _submit(self, work: Work) -> "asyncio.Future[Any]":
+        future: asyncio.Future[Any] = self._loop.create_future()
+        # nobody is obliged to await a write: the poison tells of its failure
+        future.add_done_callback(_consume)
+        if self._poison is not None:
+            future.set_exception(self._poison)
+        else:
+            self._queue.put(_Item(work, future))
+        return future
+
+    async def aclose(self) -> None:
+        """Commit what is queued, close, and let go of the lock."""
+        self._queue.put(None)
+        if self._thread is not None:
+            await outlast(self._loop.run_in_executor(None, self._thread.join))
+        os.close(self._lock)
+
+    # ---- in the journal's thread -------------------------------------------------------
+
+    def _serve(self) -> None:
+        with closing(self._connection):
+            while (item := self._queue.get()) is not None:
+                items, closing_time = [item], False
+                while not self._queue.empty():
+                    more = self._queue.get()
+                    if more is None:
+                        closing_time = True
+                        break
+                    items.append(more)
+                self._commit(items)
+                if closing_time:
+                    return
+
+    def _commit(self, items: list[_Item]) -> None:
+        if self._poison is not None:
+            self._answer([(item, None, self._poison) for item in items])
+            return
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            results = [(item, *_attempt(item.work, self._connection)) for item in items]
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._poison = StorageError(
+                f"the journal cannot be written ({error}); nothing more is submitted",
+                path=str(self.root / JOURNAL_NAME),
+            )
+            self._answer([(item, None, self._poison) for item in items])
+        else:
+            self._answer(results)
+
+    def _answer(self, results: list[tuple[_Item, Any, DreaminaError | None]]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(_resolve, results)
+        except RuntimeError:  # the loop was closed under us; the commit stands all the same
+            return
+
+
+def _attempt(work: Work, connection: sqlite3.Connection) -> tuple[Any, DreaminaError | None]:
+    """A damaged row is its reader's trouble; an SQLite error is everybody's."""
+    try:
+        return work(connection), None
+    except StorageError as error:
+        return None, error
+
+
+def _resolve(results: list[tuple[_Item, Any, DreaminaError | None]]) -> None:
+    for item, result, error in results:
+        if item.future.done():
+            continue
+        if error is not None:
+            item.future.set_exception(error)
+        else:
+            item.future.set_result(result)
+
+
+def _consume(future: "asyncio.Future[Any]") -> None:
+    if not future.cancelled():
+        future.exception()
+
+
+def _as_dict(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip((column[0] for column in cursor.description), values, strict=True))
+
+
+def _select(
+    connection: sqlite3.Connection, where: str, values: tuple[Any, ...], root: Path
+) -> list[Entry]:
+    rows = connection.execute(
+        f"SELECT * FROM jobs WHERE {where} ORDER BY created_at, rowid",  # noqa: S608
+        values,
+    ).fetchall()
+    return [entry_from_rows(row, _media_of(connection, row["job_id"]), root) for row in rows]
+
+
+def _media_of(connection: sqlite3.Connection, job_id: str) -> list[Row]:
+    found: list[Row] = connection.execute(
+        "SELECT * FROM media WHERE job_id = ? ORDER BY place", (job_id,)
+    ).fetchall()
+    return found
+
+
+def _open(root: Path, region: str) -> tuple[sqlite3.Connection, int, str]:
+    path = root / JOURNAL_NAME
+    try:
+        lock = _lock(root / _LOCK_NAME)
+    except OSError as error:
+        raise StorageError(f"cannot open the journal: {error.strerror}", path=str(path)) from error
+    try:
+        # 0600 before SQLite sees it; its -wal and -shm files take the same mode
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        connection = _connect(path)
+        return connection, lock, _prepare(connection, region, path)
+    except (sqlite3.Error, OSError) as error:
+        os.close(lock)
+        raise StorageError(f"cannot open the journal: {error}", path=str(path)) from error
+    except StorageError:
+        os.close(lock)
+        raise
+
+
+def _lock(path: Path) -> int:
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
+        os.close(lock)
+        raise JournalLocked(
+            "another process works in this folder: wait for it, or choose another one with --out "
+            "(output_dir)",
+            path=str(path.parent),
+            pid=int(holder) if holder.isdigit() else None,
+        ) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    return lock
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+    connection.row_factory = _as_dict
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, region: str, path: Path) -> str:
+    version = connection.execute("PRAGMA user_version").fetchone()["user_version"]
+    if version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        _create(connection, region)
+    elif version != _VERSION:
+        raise StorageError(
+            f"the journal has version {version}, this program reads {_VERSION}", path=str(path)
+        )
+    verdict = connection.execute("PRAGMA quick_check(1)").fetchone()["quick_check"]
+    if verdict != "ok":
+        raise StorageError(f"the journal is damaged: {verdict}", path=str(path))
+    rows = connection.execute("SELECT name, value FROM meta").fetchall()
+    meta = {row["name"]: row["value"] for row in rows}
+    if meta.get("region") != region:
+        raise StorageError(
+            f"this folder's journal belongs to region {meta.get('region', '?').upper()}, the "
+            f"credentials to {region.upper()}: choose another folder",
+            path=str(path),
+        )
+    return str(meta["journal_id"])
+
+
+def _create(connection: sqlite3.Connection, region: str) -> None:
+    meta = [("journal_id", str(uuid4())), ("region", region)]
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in _SCHEMA.split(";"):
+        connection.execute(statement)
+    connection.executemany("INSERT INTO meta VALUES (?, ?)", meta)
+    connection.execute(f"PRAGMA user_version = {_VERSION}")
+    connection.execute("COMMIT")
+
+
+def read_records(root: Path) -> list[JobRecord]:
+    """List a journal without opening it for writing; works while a session is at it.
+
+    Raises:
+        StorageError: there is none, or it cannot be read.
+    """
+    path = root / JOURNAL_NAME
+    if not path.is_file():
+        raise StorageError("there is no journal here: nothing was submitted yet", path=str(path))
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            connection.row_factory = _as_dict
+            rows = connection.execute("SELECT * FROM jobs ORDER BY created_at, rowid").fetchall()
+            return [_record(connection, row, root) for row in rows]
+    except sqlite3.Error as error:
+        raise StorageError(f"cannot read the journal: {error}", path=str(path)) from error
+
+
+def _record(connection: sqlite3.Connection, row: Row, root: Path) -> JobRecord:
+    entry = entry_from_rows(row, _media_of(connection, row["job_id"]), root)
+    return record_of(entry, row["updated_at"], root)

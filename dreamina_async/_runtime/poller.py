@@ -1,0 +1,317 @@
+"""The single task that asks: it decides nothing, it performs what `schedule` answers.
+
+Every status call of a session goes through here - pending jobs, unanswered submits, fresh
+URLs, one-off looks - so that one ceiling holds for all of them and batches fill up.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from attrs import define, field, frozen
+
+from dreamina_async._core.backoff import backoff_after, first_look_after, next_look_after, spread
+from dreamina_async._core.decode import StatusReply, decode_status
+from dreamina_async._core.encode import IdKind, encode_status
+from dreamina_async._core.ledger import Entry
+from dreamina_async._core.profile import Caller
+from dreamina_async._core.reconcile import Lost, Over, Pending, Ready, Sight, Unanswered, reconcile
+from dreamina_async._core.schedule import Ask, Idle, LookAgain, Schedule
+from dreamina_async._runtime.clock import Clock
+from dreamina_async._runtime.jobs import Jobs
+from dreamina_async._runtime.transport import Transport
+from dreamina_async.errors import (
+    AccountRestricted,
+    ApiError,
+    AuthenticationError,
+    DreaminaError,
+    JobLost,
+    RateLimited,
+    ServiceUnavailable,
+)
+from dreamina_async.models import JobReport, JobState, MediaItem
+from dreamina_async.settings import Settings
+
+_log = logging.getLogger("dreamina_async")
+
+_OVERLAP = 4
+"""Status calls on their way at once: a slow service must not hold up the rest."""
+
+Deliver = Callable[[Entry, tuple[MediaItem, ...]], None]
+Spawn = Callable[..., None]
+"""Start `function(*arguments)` as a task of the session's own group."""
+
+
+@frozen(eq=False)
+class _Look:
+    """A one-off question about one id."""
+
+    id: str
+    kind: IdKind
+    answer: "asyncio.Future[JobReport | None]"
+
+
+_Key = str | _Look
+
+
+@define(eq=False)
+class Poller:
+    """Owns the schedule and every status call."""
+
+    jobs: Jobs
+    transport: Transport
+    caller: Caller
+    clock: Clock
+    settings: Settings
+    schedule: Schedule[_Key]
+    deliver: Deliver
+    on_unanswered: Callable[[Entry], bool]
+    on_refused: Callable[[DreaminaError], None]
+    _wake: asyncio.Event = field(factory=asyncio.Event)
+    _looks: set[_Look] = field(factory=set)
+    _calls: int = 0
+    _failures: int = 0
+    _refusals: int = 0
+
+    # ---- what others ask for -----------------------------------------------------------
+
+    def track(self, entry: Entry, sight: Sight, *, at_once: bool = False) -> None:
+        """Follow a job until it is over."""
+        entry.sight = sight
+        now = self.clock.monotonic()
+        after = 0.0 if at_once else first_look_after(sight, self.settings.polling)
+        due = max(now, sight.since + spread(after, entry.job_id, 0))
+        self._put(entry, due)
+
+    def forget(self, entry: Entry) -> None:
+        """Ask no more for this job."""
+        self.schedule.drop([entry.job_id])
+
+    async def look(self, id_: str, kind: IdKind) -> JobReport | None:
+        """One look at one id, in the next call; None if the service does not know it.
+
+        Raises:
+            DreaminaError: the call failed.
+        """
+        answer: asyncio.Future[JobReport | None] = asyncio.get_running_loop().create_future()
+        key = _Look(id_, kind, answer)
+        self._looks.add(key)
+        self.schedule.put(key, self.clock.monotonic(), kind)
+        self._wake.set()
+        try:
+            return await answer
+        finally:
+            self._looks.discard(key)
+            self.schedule.drop([key])
+
+    # ---- the task ----------------------------------------------------------------------
+
+    async def run(self, spawn: Spawn) -> None:
+        """Ask until cancelled. `spawn` starts a call in the session's own group."""
+        while True:
+            # before the ledger is read, or a wake-up in between would be lost
+            self._wake.clear()
+            if self._calls >= _OVERLAP:
+                await self._wake.wait()
+                continue
+            match self.schedule.next(self.clock.monotonic()):
+                case Ask(kind, keys):
+                    self._calls += 1
+                    spawn(self._call, kind, keys)
+                case LookAgain(at):
+                    await self.clock.wait(self._wake, at)
+                case Idle():
+                    await self._wake.wait()
+
+    async def _call(self, kind: IdKind, keys: Sequence[_Key]) -> None:
+        try:
+            ids = {key: self._id(key, kind) for key in keys}
+            asked = tuple(dict.fromkeys(id_ for id_ in ids.values() if id_))
+            if asked:
+                await self._ask(kind, keys, ids, asked)
+        finally:
+            self._calls -= 1
+            self._wake.set()
+
+    async def _ask(
+        self, kind: IdKind, keys: Sequence[_Key], ids: dict[_Key, str], asked: tuple[str, ...]
+    ) -> None:
+        counters = self.jobs.counters
+        counters.status_calls += 1
+        counters.status_ids += len(asked)
+        request = encode_status(asked, kind, self.caller, self.clock.wall())
+        try:
+            response = await self.transport.send(request)
+            reply = decode_status(response, asked, now=self.clock.wall())
+        except DreaminaError as error:
+            self._refused(kind, keys, error)
+        else:
+            self._failures = self._refusals = 0
+            for key in keys:
+                await self._heard(key, ids[key], reply)
+
+    def _id(self, key: _Key, kind: IdKind) -> str:
+        if isinstance(key, _Look):
+            return key.id
+        entry = self.jobs.ledger.get(key)
+        if entry is None or entry.over:
+            return ""
+        return (entry.history_id if kind == "history" else entry.submit_id) or ""
+
+    # ---- what came of a call -----------------------------------------------------------
+
+    async def _heard(self, key: _Key, id_: str, reply: StatusReply) -> None:
+        damaged = reply.damaged.get(id_)
+        if isinstance(key, _Look):
+            if not key.answer.done():
+                if damaged is not None:
+                    key.answer.set_exception(damaged)
+                else:
+                    key.answer.set_result(reply.reports.get(id_))
+            return
+        entry = self.jobs.ledger.get(key)
+        if entry is None or entry.over or entry.sight is None:
+            return
+        if damaged is not None:
+            _log.warning("job %s: its record cannot be read: %s", key, damaged)
+            self._again(entry)
+            return
+        await self._merge(entry, reply.reports.get(id_))
+
+    async def _merge(self, entry: Entry, report: JobReport | None) -> None:
+        assert entry.sight is not None
+        policies = self.settings.polling, self.settings.retrying
+        before = entry.sight
+        entry.sight, verdict = reconcile(before, report, self.clock.monotonic(), *policies)
+        if report is not None:
+            entry.history_id = entry.history_id or report.history_id
+            if entry.state in (JobState.INTENT, JobState.UNKNOWN):
+                await self.jobs.accepted(entry, report.history_id)
+        match verdict:
+            case Pending():
+                if report is not None and _differs(before, entry.sight):
+                    self.jobs.progressed(entry)
+                self._again(entry, absent=report is None)
+            case Ready(items, missing):
+                self.jobs.ready(entry, report, len(items), missing)
+                self.deliver(entry, items)
+            case Over(error):
+                self.jobs.failed(entry, error)
+            case Lost(error):
+                self.jobs.unknown(entry, error)
+            case Unanswered():
+                self._unanswered(entry)
+
+    def _unanswered(self, entry: Entry) -> None:
+        if self.on_unanswered(entry):
+            return
+        error = JobLost(
+            "no reply came to the submit and the service shows no trace of it; it is held and "
+            "never sent again, because it may have been charged; `resume` looks again",
+            "unknown",
+        )
+        self.jobs.unknown(entry, error)
+
+    def _again(self, entry: Entry, *, absent: bool = False) -> None:
+        assert entry.sight is not None
+        now = self.clock.monotonic()
+        after = next_look_after(entry.sight, now, self.settings.polling)
+        looks = entry.sight.looks_absent + entry.sight.looks_same
+        other = absent and entry.sight.looks_absent % 2 == 1
+        self._put(entry, now + spread(after, entry.job_id, looks), other_id=other)
+
+    def _put(
+        self, entry: Entry, due: float, *, batch: int | None = None, other_id: bool = False
+    ) -> None:
+        self.schedule.put(entry.job_id, due, _id_kind(entry, other=other_id), batch)
+        self._wake.set()
+
+    # ---- a call that failed ------------------------------------------------------------
+
+    def _refused(self, kind: IdKind, keys: Sequence[_Key], error: DreaminaError) -> None:
+        self._failures += 1
+        self.jobs.counters.retries += 1
+        if isinstance(error, AuthenticationError):
+            self._refusals += 1
+            if self._refusals >= 2:
+                self._fail(keys, error)
+                self.on_refused(error)
+                return
+        elif _is_about_the_ids(error):
+            self._bisect(kind, keys, error)
+            return
+        now = self.clock.monotonic()
+        pause = backoff_after(error, "status", self._failures, self.settings.retrying)
+        _log.warning("status call failed, next one in %.1f s: %s", pause, error)
+        self.schedule.ceiling.pause(now + pause)
+        if self._failures >= self.settings.retrying.attempts:
+            self._fail(keys, error)
+        for key in keys:
+            self._put_back(key, kind, now, None)
+
+    def _bisect(self, kind: IdKind, keys: Sequence[_Key], error: DreaminaError) -> None:
+        """One bad id may fail its whole batch: ask in halves until it stands alone."""
+        now = self.clock.monotonic()
+        if len(keys) > 1:
+            for key in keys:
+                self._put_back(key, kind, now, max(1, len(keys) // 2))
+            return
+        (key,) = keys
+        if isinstance(key, _Look):
+            self._fail(keys, error)
+            return
+        entry = self.jobs.ledger.get(key)
+        if entry is not None and not entry.over and entry.sight is not None:
+            _log.warning("job %s: the service refuses to look at it: %s", key, error)
+            self._put(
+                entry,
+                now + next_look_after(entry.sight, now, self.settings.polling),
+                batch=1,
+                other_id=kind == _id_kind(entry),
+            )
+
+    def _put_back(self, key: _Key, kind: IdKind, now: float, batch: int | None) -> None:
+        if isinstance(key, _Look):
+            if not key.answer.done():
+                self.schedule.put(key, now, key.kind, batch)
+            return
+        entry = self.jobs.ledger.get(key)
+        if entry is not None and not entry.over:
+            self.schedule.put(key, now, kind, batch)
+
+    def _fail(self, keys: Sequence[_Key], error: DreaminaError) -> None:
+        for key in keys:
+            if isinstance(key, _Look) and not key.answer.done():
+                key.answer.set_exception(error)
+
+    def close(self, error: DreaminaError) -> None:
+        """Tell everybody who still waits for an answer."""
+        self._fail(tuple(self._looks), error)
+
+
+def _id_kind(entry: Entry, *, other: bool = False) -> IdKind:
+    """History ids where known (S0, S2, S4), else submit ids (S1, S3).
+
+    A service that knows one kind only answers the other with an absent record, so every
+    second look at an absent one asks by the other.
+    """
+    if entry.history_id is None:
+        return "submit"
+    if entry.submit_id is None:
+        return "history"
+    return "submit" if other else "history"
+
+
+def _is_about_the_ids(error: DreaminaError) -> bool:
+    """A refusal that waiting does not mend: a bad id, or too many of them."""
+    return isinstance(error, ApiError) and not isinstance(
+        error, RateLimited | ServiceUnavailable | AuthenticationError | AccountRestricted
+    )
+
+
+def _differs(before: Sight, after: Sight) -> bool:
+    return (before.progress, before.queue, before.seen) != (
+        after.progress,
+        after.queue,
+        after.seen,
+    )

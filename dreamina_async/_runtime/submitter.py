@@ -1,0 +1,228 @@
+"""Intent on disk, then the request, then what its outcome means.
+
+Every generate request costs money and none is idempotent, so each one leaves here, under
+four rules: the intent is durable before the first byte; a request that may have arrived is
+looked up by its submit id and never sent again; what the service refused unpaid may be sent
+again under the same id; and a waiter who goes away takes nothing with him that has left.
+"""
+
+import asyncio
+import logging
+
+from attrs import define, evolve, field
+
+from dreamina_async._core.backoff import Step, SubmitVerdict, submit_verdict
+from dreamina_async._core.decode import SubmitReply, decode_submit
+from dreamina_async._core.encode import encode_generate
+from dreamina_async._core.ledger import Entry
+from dreamina_async._core.profile import Caller
+from dreamina_async._core.reconcile import Sight
+from dreamina_async._core.window import Window
+from dreamina_async._runtime.clock import Clock
+from dreamina_async._runtime.jobs import Jobs
+from dreamina_async._runtime.poller import Poller, Spawn
+from dreamina_async._runtime.transport import Transport
+from dreamina_async.errors import AccountRestricted, AuthenticationError, DreaminaError
+from dreamina_async.models import JobReport, JobState, MediaKind
+from dreamina_async.settings import Settings
+
+_log = logging.getLogger("dreamina_async")
+
+_COOL_DOWN = 600.0
+"""Seconds after a risk-control answer in which nothing is submitted (AIC's figure)."""
+
+
+@define(eq=False)
+class Submitter:
+    """Owns the slots for generate requests and every decision to send one."""
+
+    jobs: Jobs
+    transport: Transport
+    poller: Poller
+    caller: Caller
+    clock: Clock
+    settings: Settings
+    spawn: Spawn
+    _windows: dict[MediaKind, Window] = field(
+        factory=lambda: {"image": Window(), "video": Window()}
+    )
+    _slots: asyncio.Semaphore = field(init=False)
+    _stirred: asyncio.Event = field(factory=asyncio.Event)
+    _resubmitted: set[str] = field(factory=set)
+    _round: int = 0
+    _last_stop: DreaminaError | None = None
+    _restricted_until: float = float("-inf")
+
+    def __attrs_post_init__(self) -> None:
+        self._slots = asyncio.Semaphore(self.settings.submits)
+        self.jobs.on_slot.append(self._slot_freed)
+
+    def check_open(self) -> None:
+        """Refuse at once what would be refused anyway.
+
+        Raises:
+            DreaminaError: nothing more is submitted in this session, or not now.
+        """
+        if self.jobs.stopped is not None:
+            raise self.jobs.stopped
+        if self._last_stop is not None and self.clock.monotonic() < self._restricted_until:
+            raise self._last_stop
+
+    async def submit(self, entry: Entry) -> None:
+        """Bring one job to the service; ends when the outcome is known or looked up.
+
+        Run it in the session's group: its waiter may go away, it must not.
+        """
+        try:
+            await self._attempts(entry, self._round)
+        except DreaminaError as error:
+            if entry.state is JobState.PLANNED:
+                self.jobs.give_up(entry, error, keep=entry.sent_at is not None)
+
+    async def _attempts(self, entry: Entry, called_in_round: int) -> None:
+        attempt = 0
+        verdict: SubmitVerdict | None = SubmitVerdict(Step.RETRY)
+        while verdict is not None:
+            await self._until_window_opens(entry)
+            async with self._slots:
+                if entry.over:  # withdrawn while it waited: nothing was sent
+                    return
+                self._check_not_stopped(called_in_round)
+                if not self._window_open(entry):
+                    continue
+                attempt += 1
+                verdict = await self._send(entry, attempt)
+            if verdict is not None:
+                await self._pause(entry, verdict)
+
+    def _check_not_stopped(self, called_in_round: int) -> None:
+        """A refusal of the account holds for everybody who was already waiting."""
+        self.check_open()
+        if called_in_round != self._round and self._last_stop is not None:
+            raise self._last_stop
+
+    async def _send(self, entry: Entry, attempt: int) -> SubmitVerdict | None:
+        """One request; None when its outcome is settled or being looked up."""
+        assert entry.request is not None
+        assert entry.submit_id is not None
+        await self.jobs.intend(entry)
+        try:
+            reply = await self._post(entry)
+        except DreaminaError as error:
+            return self._judge(entry, error, attempt)
+        await self._accept(entry, reply)
+        return None
+
+    async def _post(self, entry: Entry) -> SubmitReply:
+        assert entry.request is not None
+        assert entry.submit_id is not None
+        # signed anew for every attempt: an old device-time is refused
+        request = encode_generate(entry.request, entry.submit_id, self.caller, self.clock.wall())
+        self.jobs.counters.submits += 1
+        response = await self.transport.send(request)
+        return decode_submit(response, entry.submit_id, now=self.clock.wall())
+
+    async def _accept(self, entry: Entry, reply: SubmitReply) -> None:
+        await self.jobs.accepted(entry, reply.history_id)
+        self.poller.track(entry, first_sight(entry, self.clock, reply.report))
+
+    def _judge(self, entry: Entry, error: DreaminaError, attempt: int) -> SubmitVerdict | None:
+        verdict = submit_verdict(error, entry.job_id, attempt, self.settings.retrying)
+        _log.info("submit of job %s: %s: %s", entry.job_id, verdict.step.name, error)
+        match verdict.step:
+            case Step.RETRY | Step.WAIT_FOR_SLOT:
+                self.jobs.counters.retries += 1
+                self.jobs.withdraw_intent(entry, error)
+                self.jobs.waits(entry, error)
+                return verdict
+            case Step.LOOK_UP:
+                self.jobs.waits(entry, error)
+                self.poller.track(entry, first_sight(entry, self.clock), at_once=True)
+            case Step.STOP:
+                self.jobs.withdraw_intent(entry, error)
+                self._stop(error)
+                self.jobs.give_up(entry, error)
+            case Step.REFUSED:
+                self._refuse(entry, error)
+        return None
+
+    def _refuse(self, entry: Entry, error: DreaminaError) -> None:
+        """No for good; but what never arrived stays PLANNED, for another day."""
+        if getattr(error, "sent", True):
+            self.jobs.refused(entry, error)
+        else:
+            self.jobs.withdraw_intent(entry, error)
+            self.jobs.give_up(entry, error)
+
+    def _stop(self, error: DreaminaError) -> None:
+        self._round += 1
+        self._last_stop = error
+        if isinstance(error, AuthenticationError):
+            self.jobs.stopped = error
+        if isinstance(error, AccountRestricted):
+            self._restricted_until = self.clock.monotonic() + _COOL_DOWN
+        self._stirred.set()
+
+    # ---- waiting -----------------------------------------------------------------------
+
+    def _window_open(self, entry: Entry) -> bool:
+        return self._windows[entry.kind].allows(self.jobs.ledger.at_service(entry.kind))
+
+    async def _until_window_opens(self, entry: Entry) -> None:
+        while not entry.over and not self._window_open(entry):
+            self._stirred.clear()
+            await self._stirred.wait()
+
+    async def _pause(self, entry: Entry, verdict: SubmitVerdict) -> None:
+        after = verdict.after
+        if verdict.step is Step.WAIT_FOR_SLOT:
+            running = self.jobs.ledger.at_service(entry.kind)
+            self._windows[entry.kind].busy(running)
+            if running:  # then the window opens when one of ours has ended
+                after = min(after, self.settings.retrying.base)
+        until, round_ = self.clock.monotonic() + after, self._round
+        while not entry.over and round_ == self._round and self.clock.monotonic() < until:
+            self._stirred.clear()
+            await self.clock.wait(self._stirred, until)
+
+    def _slot_freed(self, entry: Entry) -> None:
+        self._windows[entry.kind].finished()
+        self._stirred.set()
+
+    # ---- what others ask for -----------------------------------------------------------
+
+    def withdraw(self, entry: Entry, error: DreaminaError) -> bool:
+        """Take back a job that has not been sent; False if it has."""
+        if entry.state is not JobState.PLANNED or entry.over:
+            return False
+        self.jobs.give_up(entry, error, keep=entry.sent_at is not None)
+        self._stirred.set()
+        return True
+
+    def resubmit(self, entry: Entry) -> bool:
+        """Policy `resubmit_same_id`: it was looked for and not found; once, it is sent again.
+
+        Returns:
+            Whether it will be; False leaves the job to be held.
+        """
+        policy = self.settings.retrying.unanswered
+        if policy != "resubmit_same_id" or entry.job_id in self._resubmitted:
+            return False
+        self._resubmitted.add(entry.job_id)
+        self.spawn(self.submit, entry)
+        return True
+
+
+def first_sight(entry: Entry, clock: Clock, report: JobReport | None = None) -> Sight:
+    """What is known of a job when its polling begins, here or in an earlier session."""
+    age = max(0.0, clock.wall() - entry.sent_at) if entry.sent_at is not None else 0.0
+    sight = Sight(
+        entry.kind,
+        since=clock.monotonic() - age,
+        expected=entry.request.expected if entry.request else None,
+        answered=entry.state not in (JobState.INTENT, JobState.UNKNOWN),
+    )
+    if report is None:
+        return sight
+    progress = evolve(sight.progress, forecast=report.forecast)
+    return evolve(sight, queue=report.queue, progress=progress)

@@ -1,0 +1,250 @@
+"""The HTTP door. aiohttp appears here and nowhere else.
+
+Two sessions that know nothing of each other: one carries the login and talks to the API
+host alone, never following a redirect; the other fetches media and has no cookie, no login
+and no memory. A shared session would hand the cookie to the media hosts.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+from urllib.parse import urljoin
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+from attrs import frozen
+from yarl import URL
+
+from dreamina_async._core.media import check_media_url, is_public_address
+from dreamina_async._core.profile import is_loopback
+from dreamina_async._core.wire import HttpRequest, HttpResponse
+from dreamina_async.errors import DreaminaError, ProtocolError, TransportError, TransportTimeout
+from dreamina_async.settings import Settings
+
+MAX_REPLY = 8 << 20
+"""Bytes of an API reply after decompression; ten finished records are a third of a MiB."""
+
+_MAX_HOPS = 3
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+class MediaStream(Protocol):
+    """One media reply whose body is still to come."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers by lower-case name."""
+        ...
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The body, in the pieces in which it arrives."""
+        ...
+
+
+class Transport(Protocol):
+    """What the rest of the package knows about HTTP."""
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """One API call; the reply is complete or there is none."""
+        ...
+
+    def stream(self, url: str) -> AbstractAsyncContextManager[MediaStream]:
+        """One media fetch."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        ...
+
+
+@frozen
+class _AiohttpStream:
+    status: int
+    headers: Mapping[str, str]
+    _content: aiohttp.StreamReader
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        failure: DreaminaError | None = None
+        try:
+            # as they came, no joining and no splitting: the writer gathers them
+            async for piece, _ in self._content.iter_chunks():
+                yield piece
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            failure = _translated(error)
+        if failure is not None:
+            raise failure
+
+
+class _PublicOnlyResolver(AbstractResolver):
+    """Resolves names, and refuses what leads into a private network.
+
+    The check stands at the address that is about to be connected to, so a name that changes
+    its mind between check and use gains nothing.
+    """
+
+    def __init__(self, *, loopback: bool) -> None:
+        self._inner = ThreadedResolver()
+        self._loopback = loopback
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = await self._inner.resolve(host, port, family)
+        allowed = [one for one in found if self._allows(host, one["host"])]
+        if not allowed:
+            raise OSError(f"{host} resolves to no public address")
+        return allowed
+
+    def _allows(self, host: str, address: str) -> bool:
+        return is_public_address(address) or (self._loopback and is_loopback(host))
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class AiohttpTransport:
+    """The door as it is in earnest. Make it inside a running loop."""
+
+    def __init__(self, settings: Settings, *, loopback: bool) -> None:
+        self._loopback = loopback
+        # no `total`: it would count the wait for a pool slot, and cut long videos
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=settings.connect_timeout, sock_read=settings.read_timeout
+        )
+        self._api = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=settings.submits + 8, keepalive_timeout=15),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=timeout,
+            trust_env=False,
+        )
+        self._media = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=settings.downloading.parallel + 4,
+                keepalive_timeout=15,
+                resolver=_PublicOnlyResolver(loopback=loopback),
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=timeout,
+            trust_env=False,
+            # as the bytes are: a decompressed body has another length than announced
+            auto_decompress=False,
+            headers={"Accept-Encoding": "identity", "Accept": "*/*"},
+        )
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        failure: DreaminaError
+        try:
+            return await self._send(request)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            failure = _translated(error)
+        # raised outside the `except`: aiohttp's errors show the request's headers in their
+        # repr, the cookie among them, and must not hang on ours as a cause
+        raise failure
+
+    async def _send(self, request: HttpRequest) -> HttpResponse:
+        async with self._api.request(
+            request.method,
+            URL(request.url, encoded=True),
+            data=request.body,
+            headers=request.headers,
+            allow_redirects=False,
+        ) as response:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            body = await _read_capped(response, headers.get("x-tt-logid"))
+            return HttpResponse(response.status, headers, body)
+
+    @asynccontextmanager
+    async def stream(self, url: str) -> AsyncIterator[MediaStream]:
+        response = await self._follow(url)
+        try:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            yield _AiohttpStream(response.status, headers, response.content)
+        finally:
+            # an unread body makes the connection unusable: close, do not release
+            response.close()
+
+    async def _follow(self, url: str) -> aiohttp.ClientResponse:
+        """Fetch, following a few redirects by hand so that each target is checked."""
+        for _ in range(_MAX_HOPS + 1):
+            check_media_url(url, loopback=self._loopback)
+            response = await self._get(url)
+            if response.status not in _REDIRECTS or "Location" not in response.headers:
+                return response
+            url = urljoin(url, response.headers["Location"])
+            response.close()
+        raise ProtocolError("the media URL redirects too often", "yes")
+
+    async def _get(self, url: str) -> aiohttp.ClientResponse:
+        failure: DreaminaError
+        try:
+            # `encoded=True`: yarl would rewrite %2F and %7E, and the signature with them
+            return await self._media.get(URL(url, encoded=True), allow_redirects=False)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            failure = _translated(error)
+        raise failure
+
+    async def aclose(self) -> None:
+        await self._api.close()
+        await self._media.close()
+        # TLS connections finish closing in the loop's next turns
+        await asyncio.sleep(0)
+
+
+async def _read_capped(response: aiohttp.ClientResponse, logid: str | None) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in response.content.iter_any():
+        size += len(piece)
+        if size > MAX_REPLY:
+            response.close()
+            raise ProtocolError(
+                f"the reply is longer than {MAX_REPLY} bytes",
+                "unknown",
+                status=response.status,
+                logid=logid,
+            )
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+_NOT_SENT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.InvalidURL,
+)
+
+
+def _translated(error: Exception) -> DreaminaError:
+    """One of ours, with the kind of trouble in words and nothing of the request in it."""
+    sent = not isinstance(error, _NOT_SENT)
+    if isinstance(error, DreaminaError):
+        return error
+    if isinstance(error, TimeoutError):
+        message = "no reply in time" if sent else "no connection in time"
+        return TransportTimeout(message, "unknown" if sent else "no", sent=sent)
+    return TransportError(_words(error), "unknown" if sent else "no", sent=sent)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"the certificate of {error.host} is not valid"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        reason = error.os_error.strerror or type(error.os_error).__name__
+        return f"cannot connect to {error.host}:{error.port}: {reason}"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the server closed the connection before it replied"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "the connection broke in the middle of the reply"
+    if isinstance(error, aiohttp.ClientResponseError):
+        # its status is invented by aiohttp (400): the server said nothing of the kind
+        return "the reply is not valid HTTP"
+    return f"the connection failed ({type(error).__name__})"

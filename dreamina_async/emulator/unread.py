@@ -1,0 +1,20 @@
+"""Looking into JSON that nobody has checked yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Json = dict[str, Any]
+
+
+def as_object(value: object) -> Json | None:
+    """Give the value if it is a JSON object."""
+    return cast("Json", value) if isinstance(value, dict) else None
+
+
+def as_list(value: object) -> list[Any] | None:
+    """Give the value if it is a JSON array."""
+    return list(cast("Iterable[Any]", value)) if isinstance(value, list) else None

@@ -1,0 +1,182 @@
+"""The state of the emulated service: accounts, jobs, files, and the rules for accepting a job."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from .chance import decimal_id
+from .envelope import STARLING, Refusal
+from .items import ItemWriter
+from .jobs import Job, MediaFile, image_file, new_history_id, video_file
+from .ledger import Account, Charge, Ledger
+from .links import Link, LinkSigner
+from .records import RecordWriter, item_id
+from .timeline import plan
+
+if TYPE_CHECKING:
+    from .mp4 import Rendition
+    from .options import EmulatorOptions
+    from .order import Order
+
+_REGION_PREFIXES = ("us-", "hk-", "jp-", "sg-")
+_LIMIT_CODES = {"image": "1010", "video": "1310"}
+DAILY_GRANT = 60
+
+
+class World:
+    """Everything the service knows. Its methods decide; none of them waits."""
+
+    def __init__(self, options: EmulatorOptions) -> None:
+        self.options = options
+        self.ledger = Ledger()
+        self.links = LinkSigner(options)
+        self.items = ItemWriter(options, self.links, self.file)
+        self.records = RecordWriter(options, self.items.item)
+        self.jobs: dict[str, Job] = {}
+        self.accounts: dict[str, Account] = {}
+        self._submitted: dict[tuple[str, str], list[Job]] = {}
+        self._files: dict[tuple[str, int, str], MediaFile] = {}
+        self._uris: dict[str, tuple[Job, int, Rendition]] = {}
+        self._items: dict[str, tuple[Job, int]] = {}
+
+    def login(self, sessionid: str) -> Account:
+        """Find the account of a session, or refuse with 1015."""
+        allowed = self.options.sessionids
+        unknown = allowed is not None and sessionid not in allowed
+        # The region prefix is the client's own convention; the service knows no such session.
+        if not sessionid or unknown or sessionid.lower().startswith(_REGION_PREFIXES):
+            raise Refusal("1015")
+        if sessionid not in self.accounts:
+            label = f"account-{len(self.accounts) + 1}"
+            uid = decimal_id(self.options.seed, 16, "uid", sessionid)
+            self.accounts[sessionid] = Account(label, uid, self.options.balance)
+        return self.accounts[sessionid]
+
+    def accept(self, account: Account, order: Order, now: float) -> Job:
+        """Take an order: charge it and fix its timeline, or refuse it."""
+        known = self._submitted.setdefault((account.label, order.submit_id), [])
+        if known and self.options.dedup:
+            return known[-1]
+        self._check(account, order, now)
+        job = self._new_job(account, order, len(known), now)
+        known.append(job)
+        self.jobs[job.history_id] = job
+        for index in range(order.count):
+            self._items[item_id(self.options, job, index)] = (job, index)
+        self._charge(job)
+        return job
+
+    def find(self, account: Account, identity: str, now: float) -> Job | None:
+        """Find a job of this account by history id or submit id, once it has become visible."""
+        job = self.jobs.get(identity)
+        if job is None:
+            submitted = self._submitted.get((account.label, identity), ())
+            job = next((each for each in reversed(submitted) if each.visible_at <= now), None)
+        if job is None or job.account is not account or now < job.visible_at:
+            return None
+        return job
+
+    def find_item(self, account: Account, identity: str, now: float) -> tuple[Job, int] | None:
+        """Find a finished item of this account by its id."""
+        job, index = self._items.get(identity, (None, 0))
+        if job is None or job.account is not account or index >= job.stage(now).items:
+            return None
+        return job, index
+
+    def submitted(self, submit_id: str) -> tuple[Job, ...]:
+        """Give the jobs of a submit id, whatever their account."""
+        return tuple(job for job in list(self.jobs.values()) if job.order.submit_id == submit_id)
+
+    def file(self, job: Job, index: int, rendition: Rendition) -> MediaFile:
+        """Give the file of an item, made when first needed."""
+        key = (job.history_id, index, rendition)
+        file = self._files.get(key)
+        if file is None:
+            if job.order.kind == "image":
+                file = image_file(self.options, job, index)
+            else:
+                file = video_file(self.options, job, index, rendition)
+            self._files[key] = file
+            self._uris[file.uri] = (job, index, rendition)
+        return file
+
+    def linked_file(self, link: Link) -> MediaFile | None:
+        """Give the file behind a signed URL."""
+        if link.uri not in self._uris:
+            return None
+        job, index, rendition = self._uris[link.uri]
+        if link.edge:
+            return image_file(self.options, job, index, link.edge)
+        return self.file(job, index, rendition)
+
+    def receive_daily(self, account: Account) -> dict[str, Any]:
+        """Grant the free credits of today (UTC+8), once (protocol notes 7)."""
+        now = self.options.wall()
+        day = time.strftime("%Y-%m-%d", time.gmtime(now + 8 * 3600))
+        first = account.grant(DAILY_GRANT, day, now)
+        return {
+            "is_first_receive": first,
+            "receive_quota": DAILY_GRANT if first else 0,
+            "has_popup": False,
+            "cur_total_credits": account.gift,
+        }
+
+    def _check(self, account: Account, order: Order, now: float) -> None:
+        refused = self.options.outcome_of(order.prompt).ret
+        if refused is not None:
+            raise Refusal(refused, data=_refused_data(refused))
+        limit = self.options.image_limit if order.kind == "image" else self.options.video_limit
+        if limit is not None and self._running(account, order.kind, now) >= limit:
+            raise Refusal(_LIMIT_CODES[order.kind])
+        missing_right = not self.options.entitled and order.resolution not in {"1k", "720p"}
+        if missing_right or account.gift < order.credits:
+            raise Refusal("1006", data=_refused_data("1006"))
+
+    def _running(self, account: Account, kind: str, now: float) -> int:
+        return sum(
+            job.account is account and job.order.kind == kind and not job.stage(now).over
+            for job in self.jobs.values()
+        )
+
+    def _new_job(self, account: Account, order: Order, occurrence: int, now: float) -> Job:
+        options = self.options
+        outcome = options.outcome_of(order.prompt)
+        return Job(
+            order=order,
+            account=account,
+            plan=plan(options, order, occurrence),
+            outcome=outcome,
+            history_id=new_history_id(options, f"{account.uid} {order.submit_id}", occurrence),
+            occurrence=occurrence,
+            created_at=options.wall(),
+            accepted_at=now,
+            visible_at=now + options.read_lag / options.speed,
+            empty_looks=outcome.empty_looks,
+        )
+
+    def _charge(self, job: Job) -> None:
+        order = job.order
+        charge = Charge(
+            submit_id=order.submit_id,
+            history_id=job.history_id,
+            account=job.account.label,
+            kind=order.kind,
+            model=order.model,
+            prompt=order.prompt,
+            count=order.count,
+            credits=order.credits,
+            charged_at=job.created_at,
+        )
+        job.account.debit(charge)
+        self.ledger.add(charge)
+
+
+def _refused_data(code: str) -> dict[str, Any]:
+    """Write the data of a submit refused on the spot (protocol notes 2.8)."""
+    return {
+        "aigc_data": None,
+        "fail_code": code,
+        "fail_starling_key": STARLING.get(code, ""),
+        "fail_starling_message": Refusal(code).text,
+    }

@@ -1,0 +1,602 @@
+"""DreaminaSession: owns the supervisor task and wires everything."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterable
+from copy import copy
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID, uuid4, uuid5
+from weakref import WeakValueDictionary
+
+from attrs import field, frozen
+
+from dreamina_async._core.ceiling import Ceiling
+from dreamina_async._core.encode import IdKind, check_region
+from dreamina_async._core.ledger import Entry, Ledger
+from dreamina_async._core.profile import Caller, caller_for, is_loopback_url
+from dreamina_async._core.rows import result_of
+from dreamina_async._core.schedule import Schedule
+from dreamina_async._runtime.clock import Clock, LoopClock
+from dreamina_async._runtime.downloader import Downloader
+from dreamina_async._runtime.files import Files
+from dreamina_async._runtime.finishing import to_completion
+from dreamina_async._runtime.hub import Hub, Subscription
+from dreamina_async._runtime.jobs import Jobs
+from dreamina_async._runtime.journal import Journal, read_records
+from dreamina_async._runtime.poller import Poller
+from dreamina_async._runtime.submitter import Submitter, first_sight
+from dreamina_async._runtime.supervisor import Supervisor
+from dreamina_async._runtime.transport import AiohttpTransport, Transport
+from dreamina_async.credentials import Credentials, Region
+from dreamina_async.errors import (
+    Charged,
+    DreaminaError,
+    InvalidRequest,
+    JobError,
+    JobTimeout,
+    SessionClosed,
+)
+from dreamina_async.job import Job
+from dreamina_async.models import (
+    ImageRequest,
+    JobRecord,
+    JobReport,
+    JobResult,
+    JobState,
+    Request,
+    Statistics,
+    Submission,
+    VideoRequest,
+    canonical_submit_id,
+    check_history_id,
+)
+from dreamina_async.run import Requests, Run
+from dreamina_async.settings import Settings
+
+_DEFAULT_OUTPUT_DIR = "dreamina-out"
+
+
+@frozen
+class _Doors:
+    """What a simulation puts its own things behind: clock, network, chance."""
+
+    clock: Callable[[], Clock] = LoopClock
+    transport: Callable[..., Transport] = AiohttpTransport
+    new_id: Callable[[], UUID] = uuid4
+
+
+@frozen(eq=False)
+class _Parts:
+    """Everything a session has while it is open."""
+
+    supervisor: Supervisor
+    files: Files
+    journal: Journal
+    transport: Transport
+    jobs: Jobs
+    poller: Poller
+    downloader: Downloader
+    submitter: Submitter
+    handles: "WeakValueDictionary[str, Job]" = field(factory=WeakValueDictionary)
+
+
+class DreaminaSession:
+    """One account's work in one output folder, on one event loop.
+
+    Use it as an async context manager. It owns its tasks, connections and journal; leaving
+    it lets submits under way come home (at most `settings.close_timeout` seconds), and
+    leaves every other job in the journal for `resume`.
+
+    Args:
+        credentials: whose account; None reads `DREAMINA_SESSIONID` and `DREAMINA_REGION`.
+        region: the account's region, if the credentials do not say.
+        base_url: one URL for every API host, paths unchanged; None reads
+            `DREAMINA_BASE_URL`. Plain http is for loopback addresses only.
+        output_dir: where files and journal go; None reads `DREAMINA_OUTPUT_DIR`, then takes
+            `dreamina-out`.
+        settings: how to behave.
+
+    Raises:
+        InvalidRequest: a value that cannot be right.
+        AuthenticationError: there are no credentials.
+    """
+
+    _doors = _Doors()
+
+    def __init__(
+        self,
+        credentials: Credentials | None = None,
+        *,
+        region: Region | str | None = None,
+        base_url: str | None = None,
+        output_dir: str | os.PathLike[str] | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        login = credentials if credentials is not None else Credentials.from_env()
+        base = base_url or os.environ.get("DREAMINA_BASE_URL") or None
+        folder = output_dir or os.environ.get("DREAMINA_OUTPUT_DIR") or _DEFAULT_OUTPUT_DIR
+        self._caller: Caller = caller_for(login.in_region(region), base)
+        self._settings = settings or Settings()
+        self._root = Path(folder)
+        self._parts: _Parts | None = None
+        self._closed = False
+
+    # ---- life --------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        """Open the journal and start the work.
+
+        Raises:
+            StorageError: the folder cannot be written, or its journal not be opened.
+            JournalLocked: another process works in this folder.
+            SessionClosed: the session was entered before.
+        """
+        _require_asyncio()
+        if self._parts is not None or self._closed:
+            raise SessionClosed("a session is entered once; make a new one")
+        await to_completion(self._open())
+        return self
+
+    async def _open(self) -> None:
+        files = Files()
+        try:
+            await files.prepare_folder(self._root)
+            journal = await Journal.open(self._root, region=self._caller.site.loc)
+        except BaseException:
+            files.close()
+            raise
+        self._parts = self._wire(files, journal)
+        supervisor = self._parts.supervisor
+        await supervisor.start()
+        supervisor.spawn(self._parts.poller.run, supervisor.spawn)
+        for _ in range(self._settings.downloading.parallel):
+            supervisor.spawn(self._parts.downloader.work)
+
+    def _wire(self, files: Files, journal: Journal) -> _Parts:
+        clock = self._doors.clock()
+        settings = self._settings
+        loopback = is_loopback_url(self._caller.site.api)
+        transport = self._doors.transport(settings, loopback=loopback)
+        supervisor = Supervisor(self._crashed)
+        jobs = Jobs(Ledger(), journal, Hub(), clock, self._root)
+        downloader = Downloader(jobs, transport, files, clock, settings, self._refresh)
+        polling = settings.polling
+        poller = Poller(
+            jobs,
+            transport,
+            self._caller,
+            clock,
+            settings,
+            Schedule(Ceiling(polling.rate, polling.burst), polling.batch),
+            deliver=lambda entry, items: supervisor.spawn(downloader.deliver, entry, items),
+            on_unanswered=lambda entry: submitter.resubmit(entry),
+            on_refused=self._lost_login,
+        )
+        submitter = Submitter(
+            jobs, transport, poller, self._caller, clock, settings, supervisor.spawn_errand
+        )
+        return _Parts(supervisor, files, journal, transport, jobs, poller, downloader, submitter)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Stop waiting, not the jobs; what is owed stays in the journal. Twice is fine."""
+        parts, self._parts = self._parts, None
+        self._closed = True
+        if parts is not None:
+            await to_completion(self._close(parts))
+
+    async def _close(self, parts: _Parts) -> None:
+        closed = SessionClosed("the session was closed before the job ended; `resume` goes on")
+        for entry in parts.jobs.ledger.entries():
+            parts.submitter.withdraw(entry, closed)
+        await parts.supervisor.stop(self._settings.close_timeout)
+        self._end_all(parts, closed)
+        parts.jobs.hub.close()
+        await parts.transport.aclose()
+        await parts.journal.aclose()
+        parts.files.close()
+
+    def _end_all(self, parts: _Parts, error: DreaminaError) -> None:
+        """Every waiter hears why; the journal keeps what is owed as it stands."""
+        parts.poller.close(error)
+        for entry in parts.jobs.ledger.entries():
+            parts.jobs.give_up(entry, error, keep=False)
+
+    def _crashed(self, error: BaseException) -> None:
+        parts = self._parts
+        if parts is not None:
+            ended = SessionClosed(f"the session ended because of an internal error: {error!r}")
+            parts.jobs.stopped = ended
+            self._end_all(parts, ended)
+
+    def _lost_login(self, error: DreaminaError) -> None:
+        parts = self._require_open()
+        parts.jobs.stopped = error
+        self._end_all(parts, error)
+
+    def _require_open(self) -> _Parts:
+        if self._parts is None:
+            raise SessionClosed("the session is not open; use it inside `async with`")
+        return self._parts
+
+    @property
+    def output_dir(self) -> Path:
+        """Where files and journal stand."""
+        return self._root
+
+    def __repr__(self) -> str:
+        state = "open" if self._parts else "closed"
+        return f"<DreaminaSession {state} {self._caller.credentials!r} {str(self._root)!r}>"
+
+    # ---- submitting --------------------------------------------------------------------
+
+    async def submit(self, request: Request, *, submit_id: str | None = None) -> Job:
+        """Bring one job to the service; returns when it has accepted it.
+
+        A lost reply is looked up, never answered by a second submit. Cancelled before
+        anything was sent, nothing is sent; afterwards the job goes on without its waiter.
+
+        Args:
+            request: what to make.
+            submit_id: the job's UUID, if you want to know it beforehand. The same one again
+                returns the job already known, also after a crash, and is never charged twice.
+
+        Raises:
+            InvalidRequest: the region lacks the model, or the id belongs to another request.
+            ApiError: the service refused; `charged` says whether it cost anything.
+            JobLost: no reply came and the service shows no trace of the job.
+            TransportError: the service cannot be reached; nothing was sent.
+            StorageError: the journal cannot be written, so nothing was sent.
+            SessionClosed: the session is not open.
+        """
+        parts = self._require_open()
+        entry, known = await self._launch(parts, request, submit_id)
+        entry.waiters += 1
+        try:
+            await parts.jobs.until_accepted(entry)
+        except asyncio.CancelledError:
+            if entry.waiters == 1:
+                parts.submitter.withdraw(entry, _withdrawn())
+            raise
+        finally:
+            entry.waiters -= 1
+        if entry.over and entry.error is not None and not known:
+            raise copy(entry.error)
+        return self._job(parts, entry)
+
+    async def generate(self, request: Request, *, timeout: float | None = None) -> JobResult:
+        """Submit one job and wait for its files: what a web handler awaits.
+
+        Args:
+            request: what to make.
+            timeout: seconds for all of it; None waits as long as the session lasts.
+
+        Raises:
+            JobTimeout: the time is up; the job stays tracked, and `resume` finds it.
+            DreaminaError: whatever `submit` and `Job.result` raise.
+        """
+        submit_id = str(self._doors.new_id())
+        try:
+            async with asyncio.timeout(timeout):
+                job = await self.submit(request, submit_id=submit_id)
+                return await job
+        except TimeoutError as error:
+            if isinstance(error, DreaminaError):
+                raise
+        raise self._generate_timeout(submit_id, timeout)
+
+    def _generate_timeout(self, submit_id: str, timeout: float | None) -> JobTimeout:
+        entry = self._parts.jobs.ledger.get(submit_id) if self._parts else None
+        if entry is None or entry.state is JobState.PLANNED:
+            return JobTimeout(f"the job was not yet sent after {timeout} s", "no", submit_id)
+        charged: Charged = "unknown" if entry.state is JobState.INTENT else "yes"
+        return JobTimeout(
+            f"the job is still {entry.state} after {timeout} s; it goes on, and `resume` finds it",
+            charged,
+            submit_id,
+        )
+
+    def run(self, requests: Requests, *, max_in_flight: int | None = None) -> Run:
+        """Submit many requests and yield their jobs as they end, failed ones too.
+
+        Args:
+            requests: any iterable or async iterable of requests (or `Submission`s, for ids of
+                your own); drawn lazily.
+            max_in_flight: jobs between submit and your hands; None takes the settings'.
+
+        Raises:
+            InvalidRequest: `max_in_flight` is not a whole number from 1 up.
+        """
+        parts = self._require_open()
+        limit = self._settings.max_in_flight if max_in_flight is None else max_in_flight
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            raise InvalidRequest(
+                f"max_in_flight {limit!r} is not a whole number from 1 up", field="max_in_flight"
+            )
+        return Run(requests, limit, self._launch_one, parts.supervisor.spawn)
+
+    def submit_id_for(self, key: str) -> str:
+        """The submit id that this output folder gives to a key of your own.
+
+        Use it to make a job idempotent: the same key in the same folder is the same job, in
+        every run of your program.
+        """
+        return str(uuid5(UUID(self._require_open().journal.journal_id), key))
+
+    async def _launch_one(self, one: Request | Submission) -> Job:
+        parts = self._require_open()
+        request, submit_id = (
+            (one.request, one.submit_id) if isinstance(one, Submission) else (one, None)
+        )
+        try:
+            entry, _ = await self._launch(parts, request, submit_id)
+        except InvalidRequest as error:
+            entry = self._new_entry(parts, request, str(self._doors.new_id()))
+            parts.jobs.give_up(entry, error, keep=False)
+        return self._job(parts, entry)
+
+    async def _launch(
+        self, parts: _Parts, request: Request, submit_id: str | None
+    ) -> tuple[Entry, bool]:
+        """The job's entry, on its way; and whether it was known before."""
+        if not isinstance(request, ImageRequest | VideoRequest):
+            raise InvalidRequest(f"{request!r} is not a request", field="request")
+        check_region(request, self._caller)
+        if submit_id is not None:
+            submit_id = canonical_submit_id(submit_id)
+            entry = await self._known(parts, submit_id)
+            if entry is not None:
+                _check_same(entry, request)
+                return entry, self._revive(parts, entry)
+        parts.submitter.check_open()
+        entry = self._new_entry(parts, request, submit_id or str(self._doors.new_id()))
+        parts.supervisor.spawn_errand(parts.submitter.submit, entry)
+        return entry, False
+
+    def _new_entry(self, parts: _Parts, request: Request, submit_id: str) -> Entry:
+        now = parts.jobs.clock.wall()
+        entry = Entry(
+            submit_id, request.kind, JobState.PLANNED, now, request=request, submit_id=submit_id
+        )
+        parts.jobs.ledger.add(entry)
+        return entry
+
+    def _revive(self, parts: _Parts, entry: Entry) -> bool:
+        """A known job that was never sent, or refused unpaid, is sent now."""
+        if entry.state is not JobState.PLANNED or not entry.over:
+            return True
+        parts.submitter.check_open()
+        entry.over, entry.error = False, None
+        parts.supervisor.spawn_errand(parts.submitter.submit, entry)
+        return False
+
+    # ---- jobs known from before --------------------------------------------------------
+
+    async def resume(self) -> list[Job]:
+        """Pick up everything the journal still owes; nothing is ever submitted by this.
+
+        That is: submits without a known outcome, pending jobs, and finished ones with files
+        missing. The jobs are tracked from here on; await them for their files.
+        """
+        parts = self._require_open()
+        owed = await parts.journal.owed()
+        broken = await self._with_missing_files(parts, await parts.journal.finished())
+        entries = [self._adopt(parts, entry) for entry in owed + broken]
+        return [self._job(parts, entry) for entry in entries]
+
+    async def _with_missing_files(self, parts: _Parts, finished: list[Entry]) -> list[Entry]:
+        files = [(file.path, file.size) for entry in finished for file in entry.saved]
+        there = iter(await parts.files.all_there(files))
+        broken: list[Entry] = []
+        for entry in finished:
+            kept = tuple([file for file in entry.saved if next(there)])
+            if len(kept) < len(entry.saved) or not entry.saved:
+                entry.saved = kept
+                broken.append(entry)
+        return broken
+
+    async def _known(self, parts: _Parts, job_id: str) -> Entry | None:
+        """A job of this session or of an earlier one."""
+        entry = parts.jobs.ledger.get(job_id)
+        if entry is not None:
+            return entry
+        entry = await parts.journal.get(job_id)
+        if entry is None:
+            return parts.jobs.ledger.get(job_id)
+        if entry.state is JobState.DONE and not await self._with_missing_files(parts, [entry]):
+            return self._adopt(parts, entry, complete=True)
+        return self._adopt(parts, entry)
+
+    def _adopt(self, parts: _Parts, entry: Entry, *, complete: bool = False) -> Entry:
+        """Take a job from the journal into this session; no await, so none comes twice."""
+        here = parts.jobs.ledger.get(entry.job_id)
+        if here is not None:
+            return here
+        parts.jobs.ledger.add(entry)
+        self._take_up(parts, entry, complete=complete)
+        return entry
+
+    def _take_up(self, parts: _Parts, entry: Entry, *, complete: bool) -> None:
+        match entry.state:
+            case JobState.PLANNED | JobState.FAILED | JobState.ABANDONED:
+                entry.over = True
+                entry.error = entry.error or JobError("the job was never sent", "no", entry.job_id)
+                return
+            case JobState.DONE if complete:
+                entry.result, entry.over = result_of(entry), True
+                return
+            case JobState.UNKNOWN:
+                parts.jobs.ledger.move(entry, JobState.INTENT)
+            case JobState.READY | JobState.DONE:
+                # its URLs were signed long ago: the next report brings fresh ones
+                parts.jobs.ledger.move(entry, JobState.ACCEPTED)
+            case _:
+                pass
+        entry.error = None
+        parts.poller.track(entry, first_sight(entry, parts.jobs.clock), at_once=True)
+
+    def attach(
+        self,
+        *,
+        submit_id: str | None = None,
+        history_id: str | None = None,
+        request: Request | None = None,
+    ) -> Job:
+        """Track a job that was submitted elsewhere; its files are fetched like any other's.
+
+        Args:
+            submit_id: its client-made UUID.
+            history_id: the service's id; one of the two is enough.
+            request: what was asked for, if you know it: it says how many files to expect.
+
+        Raises:
+            InvalidRequest: neither id is given, or one is not an id.
+        """
+        parts = self._require_open()
+        if submit_id is None and history_id is None:
+            raise InvalidRequest("give a submit id or a history id", field="submit_id")
+        submit_id = canonical_submit_id(submit_id) if submit_id is not None else None
+        history_id = check_history_id(history_id) if history_id is not None else None
+        job_id = submit_id or f"history-{history_id}"
+        entry = parts.jobs.ledger.get(job_id)
+        if entry is None and history_id is not None:
+            entry = parts.jobs.ledger.by_history(history_id)
+        if entry is None:
+            entry = Entry(
+                job_id,
+                request.kind if request else "image",
+                JobState.ACCEPTED,
+                parts.jobs.clock.wall(),
+                request=request,
+                submit_id=submit_id,
+                history_id=history_id,
+            )
+            parts.jobs.ledger.add(entry)
+            parts.supervisor.spawn(self._settle_attached, parts, entry)
+        return self._job(parts, entry)
+
+    async def _settle_attached(self, parts: _Parts, entry: Entry) -> None:
+        """Merge what the journal already knows of an attached job, then track it."""
+        known = await parts.journal.get(entry.history_id or entry.job_id)
+        if known is None and entry.submit_id:
+            known = await parts.journal.get(entry.submit_id)
+        complete = False
+        if known is not None:
+            missing = await self._with_missing_files(parts, [known])
+            complete = known.state is JobState.DONE and not missing
+            parts.jobs.ledger.take_over(entry, known)
+        else:
+            parts.jobs.remember(entry)
+        self._take_up(parts, entry, complete=complete)
+        if entry.over:
+            parts.jobs.announce_end(entry)
+
+    def _job(self, parts: _Parts, entry: Entry) -> Job:
+        job = parts.handles.get(entry.job_id)
+        if job is None:
+            job = parts.handles[entry.job_id] = Job(entry, parts.jobs, parts.poller)
+        return job
+
+    # ---- looking -----------------------------------------------------------------------
+
+    async def status(self, ids: Iterable[str]) -> dict[str, JobReport]:
+        """Look once at any number of ids, ten a call, under the session's own ceiling.
+
+        Args:
+            ids: submit ids (UUIDs) and history ids, mixed as you like.
+
+        Returns:
+            A report for each id that the service knows; the others are left out.
+
+        Raises:
+            InvalidRequest: one of them is not an id.
+            DreaminaError: a call failed.
+        """
+        poller = self._require_open().poller
+        asked = {one: _kind_of(one) for one in ids}
+        reports = await _all(poller.look(one, kind) for one, kind in asked.items())
+        found = zip(asked, reports, strict=True)
+        return {one: report for one, report in found if report is not None}
+
+    async def _refresh(self, entry: Entry) -> JobReport | None:
+        poller = self._require_open().poller
+        if entry.history_id is not None:
+            return await poller.look(entry.history_id, "history")
+        assert entry.submit_id is not None
+        return await poller.look(entry.submit_id, "submit")
+
+    def events(self) -> Subscription:
+        """What happens to all jobs, from now on, until the session is closed."""
+        return self._require_open().jobs.hub.subscribe()
+
+    def statistics(self) -> Statistics:
+        """A frozen snapshot of the session's counters."""
+        return self._require_open().jobs.statistics()
+
+    async def drain(self) -> None:
+        """Wait until every job of this session has ended, one way or another."""
+        parts = self._require_open()
+        for entry in parts.jobs.ledger.entries():
+            await parts.jobs.until_over(entry)
+
+
+async def journal_jobs(output_dir: str | os.PathLike[str]) -> list[JobRecord]:
+    """List the jobs of an output folder, oldest first, without a session.
+
+    Reads only; no network, no lock: it works while another process is at it.
+
+    Raises:
+        StorageError: there is no journal, or it cannot be read.
+    """
+    return await asyncio.to_thread(read_records, Path(output_dir))
+
+
+async def _all(looks: Iterable[Awaitable[Any]]) -> list[Any]:
+    """Gather, and leave none running when one fails."""
+    tasks = [asyncio.ensure_future(look) for look in looks]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _kind_of(id_: str) -> IdKind:
+    try:
+        canonical_submit_id(id_)
+    except InvalidRequest:
+        check_history_id(id_)
+        return "history"
+    return "submit"
+
+
+def _check_same(entry: Entry, request: Request) -> None:
+    if entry.request is not None and entry.request != request:
+        raise InvalidRequest(
+            f"submit id {entry.submit_id} belongs to another request", field="submit_id"
+        )
+
+
+def _withdrawn() -> JobError:
+    return JobError("the job was cancelled before it was sent", "no")
+
+
+def _require_asyncio() -> None:
+    """aiohttp, and so this package, runs on asyncio only.
+
+    Raises:
+        SessionClosed: another event loop runs here.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise SessionClosed("a session needs asyncio; trio is not supported") from None

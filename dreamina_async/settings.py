@@ -1,0 +1,163 @@
+"""The policies a session follows; frozen, checked when made, with polite defaults."""
+
+import math
+from typing import Any, Literal
+
+from attrs import Attribute, field, frozen
+
+from dreamina_async.errors import InvalidRequest
+
+
+def _above_zero(instance: object, attribute: "Attribute[Any]", value: Any) -> None:
+    if not _is_number(value) or value <= 0:
+        raise InvalidRequest(
+            f"{attribute.name} {value!r} is not a number above 0", field=attribute.name
+        )
+
+
+def _not_negative(instance: object, attribute: "Attribute[Any]", value: Any) -> None:
+    if not _is_number(value) or value < 0:
+        raise InvalidRequest(
+            f"{attribute.name} {value!r} is not a number from 0 up", field=attribute.name
+        )
+
+
+def _at_least_one(instance: object, attribute: "Attribute[Any]", value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1_000_000:
+        raise InvalidRequest(
+            f"{attribute.name} {value!r} is not a whole number from 1 to 1000000",
+            field=attribute.name,
+        )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _seconds(default: float) -> Any:
+    return field(default=default, validator=_above_zero)
+
+
+@frozen(kw_only=True)
+class PollingPolicy:
+    """When to ask for whom. Seconds throughout.
+
+    Attributes:
+        rate: status calls a second, over all jobs, at most.
+        burst: calls that may follow at once after a quiet time.
+        batch: ids in one call, at most; the service's own limit is 10 (S2).
+        image_interval: between two looks at an image job that could be done.
+        video_interval: the same for a video job.
+        image_median: how long an image job takes, before a session has seen any.
+        video_median: the same for a video job.
+        max_interval: between two looks at any job.
+        missing_grace: how long a record may be absent right after its submit.
+        stable_after: how long an incomplete result must stay unchanged to be final.
+        empty_grace: how long "success" may stay without a result.
+        pending_limit: after which a silent job is given back as unknown, still resumable.
+    """
+
+    rate: float = _seconds(1.0)
+    burst: int = field(default=2, validator=_at_least_one)
+    batch: int = field(default=10, validator=_at_least_one)
+    image_interval: float = _seconds(4.0)
+    video_interval: float = _seconds(12.0)
+    image_median: float = _seconds(15.0)
+    video_median: float = _seconds(120.0)
+    max_interval: float = _seconds(60.0)
+    missing_grace: float = _seconds(120.0)
+    stable_after: float = _seconds(90.0)
+    empty_grace: float = _seconds(60.0)
+    pending_limit: float = _seconds(172_800.0)
+
+    def __attrs_post_init__(self) -> None:
+        if self.batch > 10:
+            raise InvalidRequest(
+                f"batch {self.batch} is above 10, the service's limit", field="batch"
+            )
+
+
+@frozen(kw_only=True)
+class RetryPolicy:
+    """What to do after a failed call. Seconds throughout.
+
+    Attributes:
+        attempts: how often a submit that certainly did not arrive is sent, at most.
+        base: the first backoff; it doubles.
+        cap: the longest backoff.
+        retry_after_cap: the longest wait that a server may ask for.
+        lookups: healthy status calls without a trace that an unanswered submit needs before
+            it counts as not found.
+        lookup_window: how long after the last possible send these must reach.
+        unanswered: what then: `hold` never sends again; `resubmit_same_id` sends once more
+            under the same submit id, which is one charge only if the service removes
+            duplicates, and nobody has shown that it does.
+    """
+
+    attempts: int = field(default=5, validator=_at_least_one)
+    base: float = _seconds(1.0)
+    cap: float = _seconds(60.0)
+    retry_after_cap: float = _seconds(600.0)
+    lookups: int = field(default=3, validator=_at_least_one)
+    lookup_window: float = _seconds(120.0)
+    unanswered: Literal["hold", "resubmit_same_id"] = "hold"
+
+    def __attrs_post_init__(self) -> None:
+        allowed = ("hold", "resubmit_same_id")
+        if self.unanswered not in allowed:
+            raise InvalidRequest(
+                f"unanswered {self.unanswered!r} is no policy", field="unanswered", allowed=allowed
+            )
+
+
+@frozen(kw_only=True)
+class DownloadPolicy:
+    """How files come home.
+
+    Attributes:
+        parallel: files at once.
+        block: bytes gathered before each write.
+        attempts: tries for one file.
+        refreshes: fresh URLs asked for one job.
+        expiry_margin: seconds of life a URL must have left to be used without asking for a
+            fresh one.
+        stall_after: seconds in which at least `stall_bytes` must arrive.
+        stall_bytes: see above.
+        max_image: bytes; larger ones are refused.
+        max_video: bytes; larger ones are refused.
+        durable: fsync every file and folder before saying that it is there.
+    """
+
+    parallel: int = field(default=8, validator=_at_least_one)
+    block: int = field(default=1 << 20, validator=_above_zero)
+    attempts: int = field(default=5, validator=_at_least_one)
+    refreshes: int = field(default=3, validator=_at_least_one)
+    expiry_margin: float = field(default=300.0, validator=_not_negative)
+    stall_after: float = _seconds(30.0)
+    stall_bytes: int = field(default=30 << 10, validator=_not_negative)
+    max_image: int = field(default=64 << 20, validator=_above_zero)
+    max_video: int = field(default=2 << 30, validator=_above_zero)
+    durable: bool = True
+
+
+@frozen(kw_only=True)
+class Settings:
+    """Everything a session may be told about how to behave.
+
+    Attributes:
+        submits: generate requests on their way at once.
+        max_in_flight: jobs that `session.run` keeps between submit and files, unless told
+            otherwise there.
+        connect_timeout: seconds to reach a host.
+        read_timeout: seconds of silence allowed in a reply.
+        close_timeout: seconds that leaving a session may take to bring submits home.
+    """
+
+    polling: PollingPolicy = field(factory=PollingPolicy)
+    retrying: RetryPolicy = field(factory=RetryPolicy)
+    downloading: DownloadPolicy = field(factory=DownloadPolicy)
+    submits: int = field(default=4, validator=_at_least_one)
+    max_in_flight: int = field(default=20, validator=_at_least_one)
+    connect_timeout: float = _seconds(15.0)
+    read_timeout: float = _seconds(60.0)
+    close_timeout: float = _seconds(10.0)

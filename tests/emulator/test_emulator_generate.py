@@ -1,0 +1,150 @@
+import json
+import re
+import uuid
+
+import pytest
+
+from dreamina_async.emulator import Outcome
+
+pytestmark = pytest.mark.anyio
+GENERATE = "/mweb/v1/aigc_draft/generate"
+
+
+async def test_a_generate_reply_holds_the_record_under_aigc_data(start):
+    wire = await start()
+    reply = await wire.image("一只可爱的小猫咪", submit_id="s-1")
+    record = reply["data"]["aigc_data"]
+    assert reply["ret"] == "0"
+    assert re.fullmatch(r"\d{14}", record["history_record_id"])
+    assert re.fullmatch(r"\d{14}[0-9A-F]{20}", reply["logid"])
+    assert record["status"] == record["task"]["status"] == 20
+    assert record["submit_id"] == "s-1"
+    assert record["history_group_key"] == "一只可爱的小猫咪"
+    assert record["queue_info"]["polling_config"] == {
+        "interval_seconds": 30,
+        "timeout_seconds": 86400,
+    }
+    assert reply["data"]["fail_code"] == ""
+
+
+async def test_the_flat_shape_of_s3(start):
+    wire = await start(generate_shape="flat", numeric_ids=True)
+    data = (await wire.image())["data"]
+    assert "aigc_data" not in data
+    assert isinstance(data["history_record_id"], int)
+
+
+async def test_ids_come_from_seed_and_submit_id_not_from_order(start):
+    ids = []
+    for order in (("a", "b"), ("b", "a")):
+        wire = await start(seed=5)
+        for submit_id in order:
+            await wire.image(submit_id=submit_id)
+        ids.append({each: wire.emulator.history_ids(each) for each in "ab"})
+    assert ids[0] == ids[1]
+
+
+async def test_without_a_session_the_answer_is_1015(start):
+    wire = await start(sessionids=["good"])
+    for sessionid in ("", "bad", "us-good"):
+        wire.sessionid = sessionid
+        reply = await wire.image()
+        assert (reply["ret"], reply["errmsg"]) == ("1015", "login error")
+    assert len(wire.emulator.ledger) == 0
+    assert "good" not in repr(wire.emulator.options)
+
+
+async def test_a_draft_that_is_an_object_or_lacks_ids_is_1002(start):
+    wire = await start()
+    good = wire.image_draft("x")
+    reply = await wire.post(GENERATE, {"submit_id": "a", "draft_content": good})
+    assert reply["ret"] == "1002"
+    for path in (["id"], ["component_list", 0, "abilities", "generate", "core_param", "id"]):
+        broken = json.loads(json.dumps(good))
+        *parents, last = path
+        place = broken
+        for step in parents:
+            place = place[step]
+        del place[last]
+        assert (await wire.generate(broken))["ret"] == "1002"
+    assert (await wire.generate([]))["ret"] == "1002"
+    reply = await wire.post(GENERATE, {"submit_id": "a", "draft_content": "{"})
+    assert reply["ret"] == "1002"
+
+
+async def test_wrong_keys_and_values_are_1000(start):
+    wire = await start()
+    for body in ({}, {"submitId": "a", "draftContent": "{}"}, b"", b"[]", {"submit_id": "a"}):
+        assert (await wire.post(GENERATE, body))["ret"] == "1000"
+    assert (await wire.image(count=9))["ret"] == "1000"
+    assert (await wire.image(resolution="8k"))["ret"] == "1000"
+    assert (await wire.image(ratio=99))["ret"] == "1000"
+    assert (await wire.image(prompt=""))["ret"] == "1000"
+    assert (await wire.image(model="High_AES_general_v40"))["ret"] == "2061"
+    assert (await wire.image(model="gpt_image_2"))["ret"] == "2061"
+    assert (await wire.video(duration_ms=5500))["ret"] == "1000"
+    assert (await wire.video(ratio="2:1"))["ret"] == "1000"
+    assert len(wire.emulator.ledger) == 0
+
+
+async def test_an_image_from_the_video_page_is_3018(start):
+    wire = await start()
+    page = "https://jimeng.jianying.com/ai-tool/generate?type=video"
+    reply = await wire.generate(wire.image_draft("x"), Referer=page)
+    assert reply["ret"] == "3018"
+
+
+async def test_too_little_credit_is_the_1006_envelope_and_charges_nothing(start):
+    wire = await start(balance=15)
+    reply = await wire.image()
+    assert reply["ret"] == "1006"
+    assert reply["data"]["aigc_data"] is None
+    assert reply["data"]["fail_code"] == "1006"
+    assert reply["data"]["fail_starling_key"].startswith("web_dre")
+    assert wire.emulator.balance() == 15
+    assert (await wire.image(size=(1024, 1024), resolution="1k"))["ret"] == "0"
+
+
+async def test_2k_without_entitlement_is_1006(start):
+    wire = await start(entitled=False)
+    assert (await wire.image())["ret"] == "1006"
+    assert (await wire.image(size=(1328, 1328), resolution="1k", ratio=8))["ret"] == "0"
+
+
+async def test_limits_on_running_jobs(start):
+    wire = await start(speed=1, generate_latency=(0, 0), image_limit=1, video_limit=1)
+    assert [(await wire.image())["ret"] for _ in range(2)] == ["0", "1010"]
+    assert [(await wire.video())["ret"] for _ in range(2)] == ["0", "1310"]
+
+
+async def test_a_prompt_can_be_refused_on_the_spot(start):
+    wire = await start(outcomes={"暴力": Outcome(ret="1063")})
+    assert (await wire.image("暴力画面"))["ret"] == "1063"
+    assert (await wire.image("花园"))["ret"] == "0"
+    assert len(wire.emulator.ledger) == 1
+
+
+@pytest.mark.parametrize("dedup", [False, True])
+async def test_a_repeated_submit_id_is_charged_again_unless_deduplicated(start, dedup):
+    wire = await start(dedup=dedup)
+    submit_id = str(uuid.uuid4())
+    replies = [await wire.image(submit_id=submit_id) for _ in range(2)]
+    ids = {reply["data"]["aigc_data"]["history_record_id"] for reply in replies}
+    times = 1 if dedup else 2
+    assert len(ids) == len(wire.emulator.ledger.charges(submit_id)) == times
+    assert wire.emulator.ledger.repeated() == ({} if dedup else {submit_id: 2})
+
+
+async def test_the_resolution_wins_over_the_pixels(start):
+    wire = await start()
+    for size, resolution, made in [
+        ((1024, 1024), "2k", (2048, 2048)),
+        ((2560, 1440), "1k", (1024, 576)),
+        ((1328, 1328), "1k", (1328, 1328)),
+        ((0, 0), "2k", (2048, 2048)),
+        ((5404, 3040), "4k", (5404, 3040)),
+    ]:
+        submit_id = str(uuid.uuid4())
+        await wire.image(submit_id=submit_id, size=size, resolution=resolution, count=1)
+        (file,) = wire.emulator.media(submit_id)
+        assert (file.width, file.height) == made
