@@ -8,16 +8,18 @@ _WANTED = frozenset({"cyclopts", "rich"})
 def main() -> None:
     """Run the command line and leave with its exit status."""
     try:
-        from dreamina_async.cli.app import run
+        from dreamina_async.cli.entry import run
+
+        status = run(sys.argv[1:])
     except ModuleNotFoundError as error:
-        if error.name not in _WANTED:
+        if (error.name or "").partition(".")[0] not in _WANTED:
             raise
         sys.stderr.write(
-            "dreamina-async: error: the command line needs two more packages: "
+            "dreamina-async: error: the command line needs more packages: "
             'pip install "dreamina-async[cli]"\n'
         )
-        sys.exit(2)
-    sys.exit(run(sys.argv[1:]))
+        status = 2
+    sys.exit(status)
 
 
 if __name__ == "__main__":

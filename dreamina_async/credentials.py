@@ -5,10 +5,11 @@ does not ask by name: not in `repr`, `str`, `vars`, pickles, copies or logs.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
 from dreamina_async.errors import AuthenticationError, InvalidRequest
 
@@ -31,11 +32,10 @@ class Region(StrEnum):
         """
         try:
             return cls(text.strip().lower())
-        except ValueError:
+        except (ValueError, AttributeError):
+            # not shown: it may be a cookie that was put in the wrong place
             allowed = tuple(region.name for region in cls)
-            raise InvalidRequest(
-                f"unknown region {text.strip()!r}", field="region", allowed=allowed
-            ) from None
+            raise InvalidRequest("the region is unknown", field="region", allowed=allowed) from None
 
 
 _PREFIXES = {f"{region.value}-": region for region in Region if region is not Region.CN}
@@ -144,7 +144,9 @@ class Credentials:
         raise TypeError("credentials are not copied or pickled; make them anew where needed")
 
 
-def _clean_token(sessionid: str) -> str:
+def _clean_token(sessionid: Any) -> str:
+    if not isinstance(sessionid, str):
+        raise InvalidRequest("the session id is not text", field="sessionid")
     token = sessionid.strip().strip("\"'").strip()
     token = token.removeprefix("sessionid=").strip().strip("\"'")
     if not token:
@@ -169,14 +171,26 @@ def _split_prefix(token: str) -> tuple[str, Region | None]:
     return token[3:], region
 
 
-def _clean_pairs(field: str, pairs: Mapping[str, str]) -> dict[str, str]:
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""What the names of headers and cookies are made of (RFC 9110 5.6.2)."""
+
+
+def _clean_pairs(field: str, pairs: Any) -> dict[str, str]:
+    if not isinstance(pairs, Mapping):
+        raise InvalidRequest(f"{field} is not a mapping of names to values", field=field)
     for name, value in pairs.items():
         _require_header_safe(field, name)
         _require_header_safe(field, value)
+        if field != "query" and not _TOKEN.fullmatch(name):
+            raise InvalidRequest(f"{field} holds a name that no such thing can have", field=field)
+        if field == "cookies" and ";" in value:
+            raise InvalidRequest("cookies holds a value with ';': give each by itself", field=field)
     return dict(pairs)
 
 
-def _require_header_safe(field: str, text: str) -> None:
+def _require_header_safe(field: str, text: Any) -> None:
+    if not isinstance(text, str):
+        raise InvalidRequest(f"{field} holds something that is not text", field=field)
     if not (text.isascii() and text.isprintable()):
         raise InvalidRequest(
             f"{field} holds a line break, a control or a non-ASCII character", field=field

@@ -34,6 +34,29 @@ from attrs import define
 Charged = Literal["yes", "no", "unknown"]
 """Whether the job that an error speaks of has cost its user credit."""
 
+_LONGEST_PART = 1000
+
+
+def shown(value: object) -> str:
+    """A refused value, short enough for a message; `repr` refuses integers of 4300 digits."""
+    try:
+        text = repr(value)
+    except ValueError:
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def _one_line(text: str) -> str:
+    """Text of any origin, safe for a log or a terminal: one line, no control characters."""
+    cut = text if len(text) <= _LONGEST_PART else f"{text[: _LONGEST_PART - 1]}…"
+    return cut if cut.isprintable() else "".join(map(_printable, cut))
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if character.isspace() else character.encode("unicode_escape").decode()
+
 
 @define(slots=False)
 class DreaminaError(Exception):
@@ -50,8 +73,9 @@ class DreaminaError(Exception):
     job_id: str | None = None
 
     def __str__(self) -> str:
-        facts = "; ".join(f"{name} {value}" for name, value in self._facts() if value)
-        return f"{self.message} ({facts})" if facts else self.message
+        facts = "; ".join(f"{name} {_one_line(value)}" for name, value in self._facts() if value)
+        message = _one_line(self.message)
+        return f"{message} ({facts})" if facts else message
 
     def _facts(self) -> list[tuple[str, str | None]]:
         charged = None if self.charged == "no" else self.charged
@@ -170,7 +194,7 @@ class ApiError(DreaminaError):
 
     def __str__(self) -> str:
         text = super().__str__()
-        return f"{text}: {self.advice}" if self.advice else text
+        return f"{text}: {_one_line(self.advice)}" if self.advice else text
 
 
 @define(slots=False)
@@ -236,6 +260,10 @@ class JobFailed(JobError):
 
     def _facts(self) -> list[tuple[str, str | None]]:
         return [("code", self.code), ("reason", self.reason), *super()._facts()]
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{text}: {_one_line(self.advice)}" if self.advice else text
 
 
 @define(slots=False)

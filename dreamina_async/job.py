@@ -83,6 +83,10 @@ class Job:
         """Whether nothing more happens to it in this session."""
         return self._entry.over
 
+    async def until_over(self) -> None:
+        """Wait until `done()`; raises nothing, whatever became of it."""
+        await self._jobs.until_over(self._entry)
+
     async def result(self, timeout: float | None = None) -> JobResult:
         """Wait until every file is on disk.
 
@@ -98,7 +102,7 @@ class Job:
         """
         try:
             async with asyncio.timeout(timeout):
-                await self._jobs.until_over(self._entry)
+                await self.until_over()
         except TimeoutError:
             if not self._entry.over:
                 raise self._timeout(timeout) from None

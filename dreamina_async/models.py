@@ -1,6 +1,5 @@
 """The frozen values that users hold: requests, job states, reports, media and results."""
 
-import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -19,7 +18,7 @@ from dreamina_async.catalogue import (
     image_model,
     video_model,
 )
-from dreamina_async.errors import DreaminaError, InvalidRequest
+from dreamina_async.errors import DreaminaError, InvalidRequest, shown
 
 MediaKind = Literal["image", "video"]
 
@@ -59,9 +58,11 @@ _TERMINAL = frozenset({JobState.DONE, JobState.FAILED, JobState.UNKNOWN, JobStat
 
 
 def _allowed(name: str, value: object, allowed: tuple[Any, ...], owner: str) -> None:
-    if value not in allowed:
+    # equality alone would take True and 4.0 for 1 and 4
+    plain = isinstance(value, str | int) and not isinstance(value, bool)
+    if not plain or value not in allowed:
         texts = tuple(str(one) for one in allowed)
-        raise InvalidRequest(f"{owner} takes no {name} {value!r}", field=name, allowed=texts)
+        raise InvalidRequest(f"{owner} takes no {name} {shown(value)}", field=name, allowed=texts)
 
 
 def _text(instance: object, attribute: "Attribute[Any]", value: Any) -> None:
@@ -87,15 +88,15 @@ def _seed(instance: object, attribute: "Attribute[Any]", value: Any) -> None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SEED:
         raise InvalidRequest(
-            f"seed {value!r} is not a whole number from 0 to {MAX_SEED}", field="seed"
+            f"seed {shown(value)} is not a whole number from 0 to {MAX_SEED}", field="seed"
         )
 
 
 def _strength(instance: object, attribute: "Attribute[Any]", value: Any) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not 0 <= value <= 1:
+    if not number or not 0 <= value <= 1:
         raise InvalidRequest(
-            f"sample_strength {value!r} is not a number from 0 to 1", field="sample_strength"
+            f"sample_strength {shown(value)} is not a number from 0 to 1", field="sample_strength"
         )
 
 
@@ -103,7 +104,7 @@ def _strength(instance: object, attribute: "Attribute[Any]", value: Any) -> None
 class ImageRequest:
     """A text-to-image job; checked when it is made, before anything is sent.
 
-    Args:
+    Attributes:
         prompt: what to draw; any language, at most 4000 characters.
         model: a name, an alias or the service's key; see `dreamina_async.catalogue`.
         ratio: width to height, such as `16:9`.
@@ -145,7 +146,7 @@ class ImageRequest:
 class VideoRequest:
     """A text-to-video job; checked when it is made, before anything is sent.
 
-    Args:
+    Attributes:
         prompt: what to show; any language, at most 4000 characters.
         model: a name, an alias or the service's key; see `dreamina_async.catalogue`.
         ratio: width to height, such as `16:9`.
@@ -193,7 +194,10 @@ def request_from_dict(data: Mapping[str, Any]) -> Request:
     Raises:
         InvalidRequest: a field is unknown, missing, or has a value the model does not take.
     """
-    kind = data.get("kind", "image")
+    try:
+        kind = data.get("kind", "image")
+    except AttributeError:
+        raise InvalidRequest(f"{shown(data)} is no object with the fields of a request") from None
     _allowed("kind", kind, ("image", "video"), "a request")
     request_type: type[ImageRequest] | type[VideoRequest]
     request_type = VideoRequest if kind == "video" else ImageRequest
@@ -447,7 +451,7 @@ class Statistics:
     accepted: int = 0
     status_calls: int = 0
     status_ids: int = 0
-    jobs: Mapping[JobState, int] = field(factory=dict)
+    jobs: Mapping[JobState, int] = field(factory=dict[JobState, int])
     files: int = 0
     bytes: int = 0
     retries: int = 0

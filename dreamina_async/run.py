@@ -107,7 +107,7 @@ class Run(AsyncIterator[Job]):
         job: Job | None = None
         try:
             job = await self._launch(one)
-            await job._jobs.until_over(job._entry)
+            await job.until_over()
         except DreaminaError as error:
             self._fail(error)
         finally:

@@ -522,7 +522,7 @@ class DreaminaSession:
             DreaminaError: a call failed.
         """
         poller = self._require_open().poller
-        asked = {one: _kind_of(one) for one in ids}
+        asked: dict[str, IdKind] = {one: _kind_of(one) for one in ids}
         reports = await _all(poller.look(one, kind) for one, kind in asked.items())
         found = zip(asked, reports, strict=True)
         return {one: report for one, report in found if report is not None}

@@ -1,37 +1,48 @@
 """The policies a session follows; frozen, checked when made, with polite defaults."""
 
-import math
 from typing import Any, Literal
 
 from attrs import Attribute, field, frozen
 
-from dreamina_async.errors import InvalidRequest
+from dreamina_async.errors import InvalidRequest, shown
+
+_LARGEST = 1e18
 
 
 def _above_zero(instance: object, attribute: "Attribute[Any]", value: Any) -> None:
     if not _is_number(value) or value <= 0:
         raise InvalidRequest(
-            f"{attribute.name} {value!r} is not a number above 0", field=attribute.name
+            f"{attribute.name} {shown(value)} is not a number above 0", field=attribute.name
         )
 
 
 def _not_negative(instance: object, attribute: "Attribute[Any]", value: Any) -> None:
     if not _is_number(value) or value < 0:
         raise InvalidRequest(
-            f"{attribute.name} {value!r} is not a number from 0 up", field=attribute.name
+            f"{attribute.name} {shown(value)} is not a number from 0 up", field=attribute.name
         )
 
 
 def _at_least_one(instance: object, attribute: "Attribute[Any]", value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1_000_000:
         raise InvalidRequest(
-            f"{attribute.name} {value!r} is not a whole number from 1 to 1000000",
+            f"{attribute.name} {shown(value)} is not a whole number from 1 to 1000000",
             field=attribute.name,
         )
 
 
+def _whole(instance: object, attribute: "Attribute[Any]", value: Any) -> None:
+    if not isinstance(value, int):
+        raise InvalidRequest(
+            f"{attribute.name} {shown(value)} is not a whole number", field=attribute.name
+        )
+
+
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # the bound is far beyond every sensible figure; integers above it do not fit a float
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -_LARGEST < value < _LARGEST
 
 
 def _seconds(default: float) -> Any:
@@ -129,14 +140,14 @@ class DownloadPolicy:
     """
 
     parallel: int = field(default=8, validator=_at_least_one)
-    block: int = field(default=1 << 20, validator=_above_zero)
+    block: int = field(default=1 << 20, validator=[_above_zero, _whole])
     attempts: int = field(default=5, validator=_at_least_one)
     refreshes: int = field(default=3, validator=_at_least_one)
     expiry_margin: float = field(default=300.0, validator=_not_negative)
     stall_after: float = _seconds(30.0)
-    stall_bytes: int = field(default=30 << 10, validator=_not_negative)
-    max_image: int = field(default=64 << 20, validator=_above_zero)
-    max_video: int = field(default=2 << 30, validator=_above_zero)
+    stall_bytes: int = field(default=30 << 10, validator=[_not_negative, _whole])
+    max_image: int = field(default=64 << 20, validator=[_above_zero, _whole])
+    max_video: int = field(default=2 << 30, validator=[_above_zero, _whole])
     durable: bool = True
 
 

@@ -8,10 +8,11 @@ as insurance against stuck jobs, and exponential backoff is the worst choice of 
 
 import zlib
 from enum import Enum
+from math import inf, sqrt
 
 from attrs import frozen
 
-from dreamina_async._core.codes import RetryClass, lookup
+from dreamina_async._core.codes import waits_for_slot
 from dreamina_async._core.reconcile import Sight
 from dreamina_async.errors import (
     AccountRestricted,
@@ -32,17 +33,30 @@ _AGE_SHARE = 20
 _FIRST_LOOK = 0.2
 """No job is done before this share of its kind's median."""
 
-_FORECAST_SHARE = 0.35
+_FIRST_INTERVALS = 1.5
+"""The first look may wait this many intervals: the shortest jobs are few."""
+
+_FORECAST_INTERVALS = 2.0
+"""A wrong forecast must not delay the first look beyond this many intervals."""
+
+_FORECAST_START, _FORECAST_END = 0.37, 1.1
 """Real run times were 0.37 to 1.1 of the service's own forecast (protocol notes 5.3)."""
 
-_FORECAST_CAP = 0.5
-"""A wrong forecast must not delay the first look beyond this share of the median."""
+_STRETCH = 1.5
+"""How far a forecast that has not run out stretches the interval; more would make one that
+is four times too high cost more lag than it saves calls."""
+
+_SLOPE = 1.7
+"""The stretch is this times sqrt(time left / median): the best rate is the hazard's root."""
+
+_FINISHING_SECONDS = 5.0
+"""States 42 and 45 last seconds, whatever the kind (ZHI logs)."""
 
 _FINISHING_SHARE = 0.75
-"""States 42 and 45 last seconds (ZHI logs); S2 looks at them every 3 s."""
+"""The same states where no forecast agrees: S3 shows 45 from the fourth second on."""
 
-_LONG_QUEUE = 50
-"""From this many jobs ahead on, the interval that the server asks for is kept in full."""
+_QUEUE_SHARE = 10
+"""A queued job is looked at every age/10, up to the interval that the server asks for."""
 
 _JITTER = 0.1
 
@@ -56,36 +70,55 @@ def first_look_after(sight: Sight, policy: PollingPolicy) -> float:
     """Seconds from the submit to the first look."""
     interval, median = _cadence(sight.kind, policy)
     forecast = sight.progress.forecast or 0.0
-    hinted = min(_FORECAST_SHARE * forecast, _FORECAST_CAP * median)
-    return min(policy.max_interval, max(interval, _FIRST_LOOK * median, hinted))
-
-
-def next_look_after(sight: Sight, now: float, policy: PollingPolicy) -> float:
-    """Seconds from this look to the next one."""
-    interval, median = _cadence(sight.kind, policy)
-    if sight.looks_failed:
-        return interval  # a failure waits only to be confirmed
-    age = now - sight.since
-    wanted = max(interval, age / _AGE_SHARE)
-    if sight.progress.phase is Phase.FINISHING and age < 4 * median:
-        wanted = _FINISHING_SHARE * interval
-    wanted = max(wanted, _queue_interval(sight, age, median, policy))
+    hinted = min(_FORECAST_START * forecast, _FORECAST_INTERVALS * interval)
+    wanted = max(_FIRST_INTERVALS * interval, _FIRST_LOOK * median, hinted)
     return min(policy.max_interval, wanted)
 
 
-def _queue_interval(sight: Sight, age: float, median: float, policy: PollingPolicy) -> float:
+def next_look_after(sight: Sight, now: float, policy: PollingPolicy) -> float:
+    """Seconds from this look to the next one.
+
+    A look that came free, in a call for others, never brings the first one forward.
+    """
+    interval, median = _cadence(sight.kind, policy)
+    if sight.looks_failed:
+        return min(policy.max_interval, interval)  # it waits only to be confirmed
+    age = now - sight.since
+    wanted = max(_running_interval(sight, age, interval, median), _queue_interval(sight, age))
+    if sight.progress.phase is Phase.FINISHING:
+        wanted = min(wanted, _finishing_interval(sight, age, interval, median))
+    return min(policy.max_interval, max(wanted, first_look_after(sight, policy) - age))
+
+
+def _running_interval(sight: Sight, age: float, interval: float, median: float) -> float:
+    """The plain cadence, or while the forecast lasts, one that narrows towards its end."""
+    grown = max(interval, age / _AGE_SHARE)
+    left = _FORECAST_END * (sight.progress.forecast or 0.0) - age
+    if left <= 0:
+        return grown
+    narrowing = _SLOPE * interval * sqrt(left / median)
+    return max(interval, min(narrowing, max(_STRETCH * interval, grown)))
+
+
+def _finishing_interval(sight: Sight, age: float, interval: float, median: float) -> float:
+    """Short where the forecast agrees; alone the state is believed mildly, and not for long."""
+    forecast = sight.progress.forecast or 0.0
+    if _FORECAST_START * forecast <= age < _FORECAST_END * forecast:
+        return min(interval, _FINISHING_SECONDS)
+    return _FINISHING_SHARE * interval if age < 2 * median else inf
+
+
+def _queue_interval(sight: Sight, age: float) -> float:
     """The server's own interval, as far as the job's place in the queue calls for it.
 
     S3 shows `interval_seconds` 30 on a job that was done in 20 s, and the web page itself
-    asking after 4 s: so it binds jobs that queue, and jobs that are overdue.
+    asking after 4 s: so it binds jobs that queue, the more the longer they have.
     """
     queue = sight.queue
-    if queue is None or queue.interval is None:
+    if queue is None or queue.interval is None or not queue.position:
         return 0.0
-    asked = min(queue.interval, policy.max_interval)
-    if sight.progress.phase is Phase.QUEUED and queue.position:
-        return asked * min(1.0, queue.position / _LONG_QUEUE)
-    return asked if age > 4 * median else 0.0
+    queued = sight.progress.phase is Phase.QUEUED
+    return min(queue.interval, age / _QUEUE_SHARE) if queued else 0.0
 
 
 def _cadence(kind: MediaKind, policy: PollingPolicy) -> tuple[float, float]:
@@ -154,8 +187,7 @@ def submit_verdict(
 
 
 def _waiting_step(code: str | None) -> Step:
-    busy = code is not None and lookup(code, "submit").retry is RetryClass.BUSY
-    return Step.WAIT_FOR_SLOT if busy else Step.RETRY
+    return Step.WAIT_FOR_SLOT if waits_for_slot(code) else Step.RETRY
 
 
 def refresh_helps(status: int) -> bool:

@@ -24,6 +24,12 @@ STATUS_PATH = "/mweb/v1/get_history_by_ids"
 
 IdKind = Literal["history", "submit"]
 
+# Headers copied from a browser may hold these; they belong to its connection, not to ours.
+_FRAMING = frozenset(
+    "host connection keep-alive te trailer upgrade expect transfer-encoding "
+    "content-length content-encoding accept-encoding".split()
+)
+
 
 def encode_generate(request: Request, submit_id: str, caller: Caller, now: float) -> HttpRequest:
     """One paid submit (S3, S4).
@@ -143,6 +149,7 @@ def _headers(path: str, page: str, caller: Caller, device_time: int) -> dict[str
     signature = sign(path, device_time, pf=profile.pf, appvr=profile.appvr)
     cookies = caller.credentials.reveal_cookies()
     theirs = {name.lower(): value for name, value in caller.credentials.reveal_headers().items()}
+    theirs = {name: value for name, value in theirs.items() if name not in _FRAMING}
     return {
         "user-agent": profile.user_agent,
         **theirs,

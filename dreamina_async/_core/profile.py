@@ -4,6 +4,7 @@ Hosts and `aid`: protocol notes 1.1 and 1.2. Header values: S1, S3 and 1.4.
 """
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 from attrs import evolve, frozen
@@ -105,6 +106,10 @@ def caller_for(credentials: Credentials, base_url: str | None) -> Caller:
     return Caller(credentials, site)
 
 
+_PLAIN_URL = re.compile(r"[^\s?#@\\\x00-\x1f]+")
+"""No user, query or fragment, empty ones included; nothing that parsers read differently."""
+
+
 def check_base_url(text: str) -> str:
     """A base URL without its trailing slash.
 
@@ -118,7 +123,7 @@ def check_base_url(text: str) -> str:
         host, _ = url.hostname or "", url.port
     except ValueError:
         raise InvalidRequest("the base URL is not a URL", field="base_url") from None
-    if not host or url.username or url.password or url.query or url.fragment:
+    if not host or not _PLAIN_URL.fullmatch(text.strip()):
         raise InvalidRequest(
             "the base URL must be a scheme, a host and perhaps a port and a path",
             field="base_url",

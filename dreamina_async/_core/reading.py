@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import cast
+from typing import TypeGuard, cast
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
@@ -43,7 +43,7 @@ _SECRET = re.compile(
 )
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,20}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,3})?")
-_IDENTIFIER = re.compile(r"[0-9A-Za-z_-]{1,64}")  # as `models.check_history_id`
+_IDENTIFIER = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
 @frozen
@@ -259,7 +259,7 @@ class Reader:
         """A text that is fit to be an id: no spaces, no separators, at most 64 characters."""
         for name in names:
             text = self.text(name)
-            if text is not None and _IDENTIFIER.fullmatch(text):
+            if is_identifier(text):
                 return text
             if text is not None:
                 self.note(name, self.value[name])
@@ -345,11 +345,16 @@ def describe(found: object) -> str:
         case str():
             return f"text of {len(found)} characters"
         case list():
-            return f"list of {len(as_list(found) or ())}"
+            return f"list of {len(cast('list[object]', found))}"
         case dict():
-            return f"object of {len(as_object(found) or ())}"
+            return f"object of {len(cast('dict[str, object]', found))}"
         case _:
             return "null" if found is None else type(found).__name__
+
+
+def is_identifier(text: str | None) -> TypeGuard[str]:
+    """Whether a text is fit to be an id, as `models.check_history_id` has it."""
+    return text is not None and _IDENTIFIER.fullmatch(text) is not None
 
 
 def is_url(text: str) -> bool:

@@ -15,7 +15,7 @@ A report never moves a job that is over: terminal states absorb (see `ledger`).
 
 from attrs import evolve, field, frozen
 
-from dreamina_async._core.codes import error_for
+from dreamina_async._core.codes import failure_for
 from dreamina_async.errors import DreaminaError, JobFailed, JobLost
 from dreamina_async.models import JobReport, MediaItem, MediaKind, Phase, Progress, QueueInfo
 from dreamina_async.settings import PollingPolicy, RetryPolicy
@@ -197,7 +197,7 @@ def _failed(sight: Sight, report: JobReport) -> Verdict:
         return _ready(sight, report)
     if _status(report) == _DELETED:
         return Over(JobFailed("the job was deleted at the service", "unknown", code="100"))
-    return Over(error_for(report.fail_code or "", report.fail_message, context="record"))
+    return Over(failure_for(report.fail_code, report.fail_message))
 
 
 def _empty(sight: Sight, report: JobReport, now: float, polling: PollingPolicy) -> Verdict:

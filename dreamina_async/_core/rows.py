@@ -208,7 +208,8 @@ def _error_to_dict(error: DreaminaError) -> dict[str, Any]:
 
 def _error_from_dict(data: Mapping[str, Any]) -> DreaminaError:
     values: list[Any] = data["fields"]
-    arguments: Any = (tuple(one) if isinstance(one, list) else one for one in values)
+    # `allowed`: JSON has no tuples
+    arguments: list[Any] = [tuple[Any, ...](one) if type(one) is list else one for one in values]
     return _ERRORS[data["type"]](*arguments)
 
 

@@ -15,7 +15,7 @@ class Window:
 
     def allows(self, running: int) -> bool:
         """Whether one more may be tried while `running` jobs are at the service."""
-        return running < max(1.0, self.limit)
+        return running + 1 <= max(1.0, self.limit)
 
     def busy(self, running: int) -> None:
         """The service refused one more while it ran `running` of ours."""

@@ -86,6 +86,5 @@ class Supervisor:
 
 def _single(error: BaseException) -> BaseException:
     """What a group was made of, where that is one thing."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+    inner: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    return _single(inner[0]) if len(inner) == 1 else error

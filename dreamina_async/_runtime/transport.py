@@ -7,7 +7,7 @@ and no memory. A shared session would hand the cookie to the media hosts.
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 from urllib.parse import urljoin
@@ -162,7 +162,7 @@ class AiohttpTransport:
             return HttpResponse(response.status, headers, body)
 
     @asynccontextmanager
-    async def stream(self, url: str) -> AsyncIterator[MediaStream]:
+    async def stream(self, url: str) -> AsyncGenerator[MediaStream, None]:
         response = await self._follow(url)
         try:
             headers = {name.lower(): value for name, value in response.headers.items()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from dreamina_async import DreaminaSession, Event, Statistics
 from dreamina_async.cli.lines import emit_event
-from dreamina_async.cli.output import Output, in_bytes, in_time, shown
+from dreamina_async.cli.output import Output, counted, in_bytes, in_time, shown
 from dreamina_async.cli.progress import Failure, Rate, Standing, Tally, stage_line
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FRAME = 0.125
 """Seconds from one drawing to the next: eight a second are as smooth as it needs to be."""
-_LINE_EVERY = 5.0
+_LINE_EVERY, _LINE_AT_LEAST_EVERY = 5.0, 60.0
 _FAILURES_SHOWN = 3
 
 
@@ -42,12 +42,14 @@ class NoView:
 
 
 class PlainView:
-    """A line every few seconds, when something has changed."""
+    """A line every few seconds, when something has changed; more rarely in long runs."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
         self._rate = Rate()
-        self._next = time.monotonic() + _LINE_EVERY
+        self._started = time.monotonic()
+        self._rate(self._started, 0)
+        self._next = self._started + _LINE_EVERY
         self._last: Standing | None = None
 
     def show(self, tally: Tally, statistics: Statistics) -> None:
@@ -56,7 +58,9 @@ class PlainView:
         standing = tally.standing()
         if now < self._next or standing == self._last:
             return
-        self._next, self._last = now + _LINE_EVERY, standing
+        pause = (now - self._started) / 10
+        self._next = now + min(max(pause, _LINE_EVERY), _LINE_AT_LEAST_EVERY)
+        self._last = standing
         rate = self._rate(now, statistics.bytes)
         self._output.note(
             f"{_of_total(standing)}: {stage_line(standing)} · {_traffic(statistics, rate)}"
@@ -74,6 +78,7 @@ class LiveView:
 
         self._started = time.monotonic()
         self._rate = Rate()
+        self._rate(self._started, 0)
         self._live = Live(
             console=console, auto_refresh=False, transient=True, redirect_stdout=False
         )
@@ -158,7 +163,7 @@ def _of_total(standing: Standing) -> str:
 
 
 def _traffic(statistics: Statistics, rate: float) -> str:
-    calls = f"{statistics.status_calls} status calls"
+    calls = counted(statistics.status_calls, "status call")
     return f"{in_bytes(statistics.bytes)}, {in_bytes(rate)}/s · {calls}"
 
 

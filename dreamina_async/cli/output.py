@@ -49,7 +49,8 @@ class Output:
     def live(self) -> bool:
         """Whether there is a terminal to draw on and somebody who wants to look at it."""
         terminal = self.console.is_terminal and not self.console.is_dumb_terminal
-        return terminal and not (self.quiet or self.verbose)
+        shared = self.json_lines and sys.stdout.isatty()
+        return terminal and not (self.quiet or self.verbose or shared)
 
     def emit(self, event: str, **facts: Any) -> None:
         """One JSON object on stdout, if JSON is wanted."""
@@ -68,10 +69,18 @@ class Output:
         if not self.quiet:
             self.console.print(text, soft_wrap=True)
 
+    def complain(self, text: str) -> None:
+        """What is wrong: stderr, for those who want quiet too."""
+        self.console.print(text, soft_wrap=True)
+
     def error(self, error: Exception, status: int) -> None:
         """Why the command ends here: one line on stderr, and one object with `--json`."""
-        self.console.print(f"dreamina-async: error: {shown(str(error))}", soft_wrap=True)
-        self.emit("error", **plain(error), status=int(status))
+        self.complain(f"dreamina-async: error: {shown(str(error))}")
+        self.emit("error", **plain(error), exit_status=int(status))
+
+    def restore_terminal(self) -> None:
+        """What a drawing that is cut off has left undone."""
+        self.console.show_cursor()
 
     @contextmanager
     def logging(self) -> "Iterator[None]":
@@ -149,6 +158,11 @@ def shown(text: str, limit: int | None = None) -> str:
     """Text from outside on one line, without control characters, cut to a length."""
     line = "".join(each if each.isprintable() else " " for each in text)
     return line if limit is None or len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 image`, `2 images`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def in_bytes(count: float) -> str:

@@ -80,6 +80,7 @@ class Tally:
     submitted: int = field(default=0, init=False)
     files: Counter[str] = field(factory=Counter, init=False)
     ends: Counter[JobState] = field(factory=Counter, init=False)
+    saved: int = field(default=0, init=False)
     partial: int = field(default=0, init=False)
     failures: deque[Failure] = field(factory=lambda: deque(maxlen=_KEPT_FAILURES), init=False)
     _stages: dict[str, str] = field(factory=dict, init=False)
@@ -100,7 +101,10 @@ class Tally:
                 self._progress(event)
             case Finished() | Downloading():
                 self._move(event, "downloading")
-            case Saved() | Failed():
+            case Saved():
+                self.saved += 1
+                self._leave(event.job_id)
+            case Failed():
                 self._leave(event.job_id)
             case _:
                 pass
@@ -120,6 +124,11 @@ class Tally:
         self.partial += partial
         if state is not JobState.DONE and state not in _PENDING:
             self.failures.append(Failure(label, error, state))
+
+    @property
+    def done_before(self) -> int:
+        """Jobs whose files stood there already when this run began."""
+        return max(0, self.ends[JobState.DONE] - self.saved)
 
     @property
     def resumable(self) -> int:

@@ -28,7 +28,7 @@ from dreamina_async.cli.live import watching
 from dreamina_async.cli.output import Output, shown
 from dreamina_async.cli.progress import Tally
 from dreamina_async.cli.signals import Interrupted, Stopper
-from dreamina_async.cli.summary import Summary, report, resume_command
+from dreamina_async.cli.summary import Summary, report, resume_hint
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class Work:
         jobs: yields the session's jobs as they end; may set the tally's total.
         total: how many jobs there will be, if that is known beforehand.
         facts: what else a job's JSON line says, such as its line in the manifest.
-        again: the command that goes on after an interruption; None takes `resume`.
+        again: how to go on after an interruption; None says `resume`.
         list_files: whether the files' names are the command's result.
         timeout: seconds after which it stops as if interrupted.
         skipped: bad rows that were left out.
@@ -84,8 +84,10 @@ async def carry_out(work: Work, output: Output) -> Exit:
         interrupted = str(stopped)
     except DreaminaError as error:
         failure = error
+    for file in run.files:
+        output.result(file)
     status = run.status(failure, interrupted=interrupted is not None)
-    if run.statistics is not None:
+    if run.statistics is not None and (failure is None or run.began):
         report(
             Summary(
                 run.tally,
@@ -96,7 +98,7 @@ async def carry_out(work: Work, output: Output) -> Exit:
                 await _owed(run.out) if interrupted or failure else None,
                 work.skipped,
                 interrupted,
-                work.again or resume_command(run.out),
+                work.again or resume_hint(run.out),
             ),
             output,
         )
@@ -117,8 +119,7 @@ async def stoppable(
     def say(reason: str) -> None:
         output.note(f"{reason}: nothing more is submitted; press Ctrl-C again to quit at once")
 
-    stopper = Stopper(say, lambda: output.console.show_cursor() and None)
-    return await stopper.run(work, timeout=timeout)
+    return await Stopper(say, output.restore_terminal).run(work, timeout=timeout)
 
 
 @define
@@ -128,6 +129,7 @@ class _Run:
     tally: Tally
     out: Path = Path()
     statistics: Statistics | None = None
+    files: list[str] = field(factory=list, init=False)
     _refused: int = field(default=0, init=False)
 
     async def all(self) -> None:
@@ -160,8 +162,12 @@ class _Run:
         self._refused += isinstance(job.error, InvalidRequest)
         emit_job(self.output, job, **facts)
         if self.work.list_files and outcome is not None:
-            for media in outcome.media:
-                self.output.result(str(media.path))
+            self.files += (str(media.path) for media in outcome.media)
+
+    @property
+    def began(self) -> bool:
+        """Whether anything came of it that is worth summing up."""
+        return bool(self.tally.submitted or self.tally.standing().over)
 
     def status(self, failure: DreaminaError | None, *, interrupted: bool) -> Exit:
         """The exit status for what came of it."""

@@ -30,7 +30,7 @@ class Stopper:
         self._on_stop = on_stop
         self._on_kill = on_kill
         self._reason: str | None = None
-        self._task: asyncio.Future[Any] | None = None
+        self._task: asyncio.Task[Any] | None = None
 
     async def run(self, work: Coroutine[Any, Any, T], *, timeout: float | None = None) -> T:
         """Await the work and give its result.
@@ -38,7 +38,8 @@ class Stopper:
         Raises:
             Interrupted: it was stopped; by now it has tidied up.
         """
-        task = self._task = asyncio.ensure_future(work)
+        task: asyncio.Task[T] = asyncio.create_task(work)
+        self._task = task
         with self._listening():
             try:
                 done, _ = await asyncio.wait({task}, timeout=timeout)

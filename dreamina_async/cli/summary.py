@@ -9,7 +9,7 @@ from attrs import frozen
 
 from dreamina_async import Statistics
 from dreamina_async.cli.live import failure_line
-from dreamina_async.cli.output import Output, in_bytes, in_time
+from dreamina_async.cli.output import Output, counted, in_bytes, in_time
 from dreamina_async.cli.progress import Tally
 
 
@@ -26,7 +26,7 @@ class Summary:
         owed: jobs that the folder's journal still has to bring home; None if nobody looked.
         skipped: bad rows that were left out.
         interrupted: why it was stopped before its end, if it was.
-        again: the command that goes on from here.
+        again: how to go on from here.
     """
 
     tally: Tally
@@ -44,10 +44,11 @@ class Summary:
         standing, statistics = self.tally.standing(), self.statistics
         return {
             "out": self.out,
-            "status": int(self.status),
+            "exit_status": int(self.status),
             "interrupted": self.interrupted,
             "total": standing.total,
             "done": standing.done,
+            "done_before": self.tally.done_before,
             "failed": standing.failed,
             "skipped": self.skipped,
             "pending": self.pending,
@@ -69,39 +70,45 @@ class Summary:
 
     @property
     def calls_per_job(self) -> float | None:
-        """Status calls for each job that came home; None without any."""
-        done = self.tally.standing().done
-        return round(self.statistics.status_calls / done, 3) if done else None
+        """Status calls for each job that came home in this run; None without any."""
+        saved = self.tally.saved
+        return round(self.statistics.status_calls / saved, 3) if saved else None
 
     def lines(self) -> Iterator[str]:
         """The summary for people."""
         standing, statistics = self.tally.standing(), self.statistics
-        counts = [f"{standing.done} done", f"{standing.failed} failed"]
+        if standing.total == 0:
+            yield f"nothing is owed in {self.out}"
+            return
+        before = f" ({self.tally.done_before} of them before)" if self.tally.done_before else ""
+        counts = [f"{standing.done} done{before}", f"{standing.failed} failed"]
         if self.pending:
             counts.append(f"{self.pending} still pending")
         if self.skipped:
-            counts.append(f"{self.skipped} rows skipped")
+            counts.append(f"{counted(self.skipped, 'row')} skipped")
         yield f"{', '.join(counts)} in {in_time(self.seconds)}"
         yield f"{self._files()}, {in_bytes(statistics.bytes)} in {self.out}"
         yield f"{self._calls()}, {statistics.submits} submitted, {statistics.retries} retries"
         yield from self._failures()
         if self.tally.partial:
-            yield f"{self.tally.partial} jobs brought fewer files than asked for; the service made no more"
+            short = counted(self.tally.partial, "job")
+            yield f"{short} brought fewer files than the service was asked for"
 
     def next_step(self) -> str | None:
         """What to run now, if anything is left to do."""
         if self.interrupted is not None:
-            return f"{self.interrupted}: {self.pending} jobs still pending; continue with: {self.again}"
-        return f"to bring the pending jobs home: {self.again}" if self.pending else None
+            pending = f"{counted(self.pending, 'job')} still pending"
+            return f"{self.interrupted}: {pending}; {self.again}"
+        return f"some jobs can still come home; {self.again}" if self.pending else None
 
     def _files(self) -> str:
         files = self.tally.files
-        return f"{files['image']} images and {files['video']} videos saved"
+        return f"{counted(files['image'], 'image')} and {counted(files['video'], 'video')} saved"
 
     def _calls(self) -> str:
         each = self.calls_per_job
         average = f" ({each:.2f} a job)" if each is not None else ""
-        return f"{self.statistics.status_calls} status calls{average}"
+        return f"{counted(self.statistics.status_calls, 'status call')}{average}"
 
     def _failures(self) -> Iterator[str]:
         failures = self.tally.failures
@@ -123,6 +130,6 @@ def report(summary: Summary, output: Output) -> None:
         output.note(step)
 
 
-def resume_command(out: Path) -> str:
-    """The command that goes on with what a folder still owes."""
-    return f"dreamina-async resume --out {shlex.quote(str(out))}"
+def resume_hint(out: Path) -> str:
+    """How to go on with what a folder still owes."""
+    return f"continue with: dreamina-async resume --out {shlex.quote(str(out))}"

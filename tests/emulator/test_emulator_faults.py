@@ -127,6 +127,16 @@ async def test_a_hanging_call_ends_with_its_client_and_holds_up_nobody(start):
     assert time.perf_counter() - before < 1
 
 
+async def test_a_client_that_gives_up_early_is_charged_all_the_same(start):
+    wire = await start(speed=1, generate_latency=(0.05, 0.05))
+    call = asyncio.create_task(wire.image(submit_id="s-1"))
+    await wire.emulator.until(lambda: wire.emulator.requests.peaks.get("generate") == 1)
+    call.cancel()
+    await wire.emulator.until(lambda: len(wire.emulator.ledger) == 1)
+    assert call.cancelled() or call.cancelling()
+    assert wire.emulator.ledger.submit_ids == ("s-1",)
+
+
 @pytest.mark.parametrize("what", ["truncated", "truncated_unsized", "reset", "close"])
 async def test_media_that_breaks_off(start, what):
     wire = await start()

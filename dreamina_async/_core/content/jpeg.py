@@ -32,7 +32,7 @@ def walk_jpeg(source: Source) -> Steps[ContentFacts]:
             size = _frame(head)
     if size is None or not scans:
         raise IncompleteDownload("damaged: a JPEG without picture data")
-    yield from source.padding()
+    yield from source.end()
     return ContentFacts("jpeg", *size, None, source.offset)
 
 

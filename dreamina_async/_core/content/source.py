@@ -131,18 +131,23 @@ class Source:
         while (yield from self.more()):
             self._at = len(self._view)
 
-    def padding(self) -> Steps[None]:
-        """Pass over zeros up to the end, and refuse anything else."""
+    def end(self) -> Steps[None]:
+        """The file is whole here; what still comes must be zeros, or announced.
+
+        Viewers ignore bytes after the end, some tools append them, and to refuse a whole
+        picture for their sake would lose what was paid for. Only where no length was
+        announced might they be a second answer, spliced into one body.
+        """
+        after = self.offset
+        foreign = False
         while (yield from self.more()):
             left = bytes(self._view[self._at :])
-            if left.count(0) != len(left):
-                raise self._trailing()
+            foreign = foreign or left.count(0) != len(left)
             self._at = len(self._view)
-
-    def end(self) -> Steps[None]:
-        """Refuse any byte that still comes."""
-        if (yield from self.more()):
-            raise self._trailing()
+        if foreign and not self.sized:
+            raise IncompleteDownload(
+                f"foreign bytes after its end at byte {after}, and no length was announced"
+            )
 
     def _reach(self, count: int) -> Steps[int]:
         if not (yield from self.more()):
@@ -151,9 +156,6 @@ class Source:
 
     def _cut(self) -> IncompleteDownload:
         return IncompleteDownload(f"cut short after {self.offset} bytes, in {self.inside}")
-
-    def _trailing(self) -> IncompleteDownload:
-        return IncompleteDownload(f"foreign bytes after its end at byte {self.offset}")
 
 
 def label(code: bytes) -> str:

@@ -1,0 +1,164 @@
+"""HTTP and envelope of a reply: a success is opened, anything else is the one error that fits.
+
+HTTP: anything but 200 is an error, whatever the body says (J14). Envelope: `ret` decides
+between a reply and a refusal (protocol notes 6.1).
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from attrs import evolve, frozen
+
+from dreamina_async._core.codes import CODES, UNKNOWN, code_text, error_for, lookup
+from dreamina_async._core.reading import Reader, as_object, read_json, unreadable, words
+from dreamina_async._core.wire import HttpResponse
+from dreamina_async.errors import (
+    ApiError,
+    AuthenticationError,
+    DreaminaError,
+    ProtocolError,
+    RateLimited,
+    ServiceUnavailable,
+)
+
+Call = Literal["submit", "status"]
+
+MAX_RETRY_AFTER = 600.0
+
+_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
+_HTTP_DATE = re.compile(
+    r"[A-Z][a-z]{2}, ([0-9]{2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
+)
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@frozen
+class _Envelope:
+    """What every reply has, as far as it can be read; `root` is empty if it is no JSON object."""
+
+    response: HttpResponse
+    root: Reader
+    call: Call
+    now: float
+
+    @property
+    def ret(self) -> str | None:
+        return (self.root.text("ret", limit=64) or "").strip() or None
+
+    @property
+    def code(self) -> str | None:
+        return code_text(self.ret)
+
+    @property
+    def logid(self) -> str | None:
+        found = self.root.identifier("logid", "logId", "log_id")
+        return found or Reader(dict(self.response.headers)).identifier("x-tt-logid")
+
+    @property
+    def message(self) -> str:
+        # The starling message is the text the web page shows (ZHI).
+        data = self.root.object("data")
+        said = data.text("fail_starling_message") or self.root.text("errmsg", "msg", "message")
+        return said or ""
+
+    def facts(self) -> dict[str, Any]:
+        """What every `ApiError` takes."""
+        return {"code": self.code, "logid": self.logid, "status": self.response.status}
+
+    def wait(self) -> float | None:
+        return retry_after(self.response.headers.get("retry-after"), self.now)
+
+    def refusal(self, code: str) -> ApiError:
+        return error_for(
+            code,
+            self.message,
+            context=self.call,
+            logid=self.logid,
+            status=self.response.status,
+            retry_after=self.wait(),
+        )
+
+    def unreadable(self, what: str) -> ProtocolError:
+        return unreadable(what, self.response.body, status=self.response.status, logid=self.logid)
+
+
+def open_envelope(response: HttpResponse, call: Call, now: float) -> tuple[Reader, str | None]:
+    """The envelope of a success and its log id; raises for everything else."""
+    if response.status != 200:
+        raise _http_error(_Envelope(response, _peek(response.body), call, now))
+    envelope = _Envelope(response, Reader({}), call, now)
+    value = read_json(response.body, status=response.status, logid=envelope.logid)
+    if as_object(value) is None:
+        raise envelope.unreadable("not a JSON object")
+    envelope = evolve(envelope, root=Reader.of(value))
+    if envelope.ret is None or envelope.root.conflicts("ret", "data"):
+        raise envelope.unreadable("it has no ret, or two")
+    if envelope.code is not None:
+        raise envelope.refusal(envelope.code)
+    return envelope.root, envelope.logid
+
+
+def _peek(body: bytes) -> Reader:
+    try:
+        value = read_json(body)
+    except ProtocolError:
+        value = None
+    return Reader.of(value)
+
+
+def _http_error(envelope: _Envelope) -> DreaminaError:
+    status = envelope.response.status
+    code = envelope.code
+    if status == 429:
+        return _rate_limited(envelope)
+    if 500 <= status <= 599 or status == 408:
+        # Never "no": a gateway may have passed the request on (H1), whatever the body says.
+        return ServiceUnavailable(
+            f"the service answers HTTP {status}: {words(envelope.message) or 'no reason given'}",
+            charged="unknown",
+            advice="wait and look again; the service or a gateway before it is in trouble",
+            retry_after=envelope.wait(),
+            **envelope.facts(),
+        )
+    if status in {401, 403} and (code is None or lookup(code, envelope.call) is UNKNOWN):
+        return AuthenticationError(
+            f"the service answers HTTP {status}",
+            charged="unknown",
+            advice=CODES["1015"].advice,
+            **envelope.facts(),
+        )
+    if 400 <= status <= 499 and code is not None:
+        return envelope.refusal(code)
+    return envelope.unreadable(f"HTTP {status}")
+
+
+def _rate_limited(envelope: _Envelope) -> RateLimited:
+    # Well-formed: a refusal of the service's own, or the empty body of its gateway. With an
+    # HTML page or `ret 0` nobody knows who answered, or what.
+    empty = not envelope.response.body.strip()
+    well_formed = empty or (envelope.root.value and (envelope.code or not envelope.ret))
+    return RateLimited(
+        "the service answers HTTP 429: too many requests",
+        charged="no" if envelope.call == "submit" and well_formed else "unknown",
+        advice=CODES["1"].advice,
+        retry_after=envelope.wait(),
+        **envelope.facts(),
+    )
+
+
+def retry_after(text: str | None, now: float) -> float | None:
+    """Seconds to wait by a Retry-After header, at most 600; None if it makes no sense (H4)."""
+    text = (text or "").strip()
+    if _SECONDS.fullmatch(text):
+        return min(float(text), MAX_RETRY_AFTER)
+    date = _HTTP_DATE.fullmatch(text)
+    if date is None or date[2] not in _MONTHS:
+        return None
+    day, year, hour, minute, second = (int(date[group]) for group in (1, 3, 4, 5, 6))
+    month = _MONTHS.index(date[2]) + 1
+    try:
+        then = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
+    except ValueError:
+        return None
+    return min(max(then.timestamp() - now, 0.0), MAX_RETRY_AFTER)

@@ -1,0 +1,226 @@
+"""The commands as users see them: names, flags and help. What they do is next door.
+
+Nothing heavy is imported before a command runs: `--help` costs no network library.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Group, Parameter
+from cyclopts.validators import Number
+
+from dreamina_async import __version__
+from dreamina_async.cli import options as opt
+from dreamina_async.cli.options import Common, given
+
+_NO_COMMON = Common()
+_POSITIVE = Number(gt=0)
+
+app = App(
+    name="dreamina-async",
+    version=__version__,
+    help=(
+        "Make images and videos with Jimeng / Dreamina: many jobs at once, few status calls, "
+        "and after a crash nothing is paid twice.\n\n"
+        "Start with `dreamina-async demo`: it needs no account. For your own account set "
+        "DREAMINA_SESSIONID to the value of your browser's 'sessionid' cookie."
+    ),
+    help_format="plaintext",
+    help_epilogue=(
+        "Exit status: 0 all done, 1 some jobs failed, 2 usage, 3 credentials refused, "
+        "4 out of credit, 5 interrupted or timed out with jobs pending, 130 second Ctrl-C."
+    ),
+)
+app["--help"].group = app["--version"].group = Group("Help", sort_key=9)
+
+
+@app.command(help_epilogue="Example: dreamina-async demo --out my-demo")
+def demo(*, common: Common = _NO_COMMON) -> int:
+    """See it work: 8 image and 2 video jobs against a built-in emulator, in seconds, for free.
+
+    Leaves real files in a fresh folder (dreamina-demo, dreamina-demo-2, ... unless you say --out).
+    """
+    from dreamina_async.cli.demo import demo
+
+    return demo(common)
+
+
+@app.command(
+    help_epilogue=(
+        'Example: dreamina-async image "一只戴头盔的柴犬" "a red fox" --ratio 16:9 --count 2'
+    )
+)
+def image(
+    *prompt: Annotated[str, Parameter(help="What to draw; one job for each.")],
+    model: opt.Model = None,
+    ratio: opt.Ratio = None,
+    resolution: opt.Resolution = None,
+    count: opt.Count = None,
+    negative_prompt: opt.NegativePrompt = None,
+    seed: opt.Seed = None,
+    sample_strength: opt.SampleStrength = None,
+    timeout: opt.Timeout = None,
+    common: Common = _NO_COMMON,
+) -> int:
+    """Make images of each PROMPT and save them; prints the files' names."""
+    from dreamina_async import ImageRequest
+    from dreamina_async.cli.generate import generate
+
+    fields = given(
+        model=model,
+        ratio=ratio,
+        resolution=resolution,
+        count=count,
+        negative_prompt=negative_prompt,
+        seed=seed,
+        sample_strength=sample_strength,
+    )
+    return generate(ImageRequest, prompt, fields, common, timeout)
+
+
+@app.command(
+    help_epilogue='Example: dreamina-async video "雨夜的城市，镜头拉远" --duration 5 --ratio 16:9'
+)
+def video(
+    *prompt: Annotated[str, Parameter(help="What to show; one job for each.")],
+    model: opt.Model = None,
+    ratio: opt.Ratio = None,
+    duration: opt.Duration = None,
+    resolution: opt.Resolution = None,
+    seed: opt.Seed = None,
+    timeout: opt.Timeout = None,
+    common: Common = _NO_COMMON,
+) -> int:
+    """Make a video of each PROMPT and save it; prints the files' names."""
+    from dreamina_async import VideoRequest
+    from dreamina_async.cli.generate import generate
+
+    fields = given(model=model, ratio=ratio, duration=duration, resolution=resolution, seed=seed)
+    return generate(VideoRequest, prompt, fields, common, timeout)
+
+
+@app.command(
+    help_epilogue="Example: dreamina-async bulk prompts.csv --out run1 --ratio 16:9 --dry-run"
+)
+def bulk(
+    manifest: Annotated[
+        Path, Parameter(help=".jsonl, .csv, .tsv (with a header) or .txt (a prompt a line).")
+    ],
+    /,
+    *,
+    prompt_column: Annotated[
+        str, Parameter(help="Column that holds the prompts, in any case.", group=opt.RUN)
+    ] = "prompt",
+    limit: Annotated[
+        int | None,
+        Parameter(help="Look at the first rows only.", group=opt.RUN, validator=_POSITIVE),
+    ] = None,
+    max_in_flight: opt.MaxInFlight = None,
+    dry_run: Annotated[
+        bool,
+        Parameter(help="Check all rows, show the jobs, send nothing.", group=opt.RUN, negative=()),
+    ] = False,
+    skip_invalid: Annotated[
+        bool, Parameter(help="Leave bad rows out instead of stopping.", group=opt.RUN, negative=())
+    ] = False,
+    timeout: opt.Timeout = None,
+    kind: Annotated[
+        Literal["image", "video"] | None,
+        Parameter(help="For rows without a column 'kind'.", group=opt.REQUEST),
+    ] = None,
+    model: opt.Model = None,
+    ratio: opt.Ratio = None,
+    resolution: opt.Resolution = None,
+    count: opt.Count = None,
+    negative_prompt: opt.NegativePrompt = None,
+    seed: opt.Seed = None,
+    sample_strength: opt.SampleStrength = None,
+    duration: opt.Duration = None,
+    common: Common = _NO_COMMON,
+) -> int:
+    """Run a file of prompts; run it again to finish what is missing, never paying twice.
+
+    Other columns named like these flags (model, ratio, count, kind, ...) set
+    them for their row; the flags are for rows that leave them out. A row is known by
+    its content: you may move rows and append new ones, and two equal rows are
+    two jobs. Every row is checked before the first one is sent.
+    """
+    from dreamina_async.cli.bulk import BulkOptions, bulk
+
+    defaults = given(
+        kind=kind,
+        model=model,
+        ratio=ratio,
+        resolution=resolution,
+        count=count,
+        negative_prompt=negative_prompt,
+        seed=seed,
+        sample_strength=sample_strength,
+        duration=duration,
+    )
+    reading = {"prompt_column": prompt_column, "limit": limit, "defaults": defaults}
+    how = BulkOptions(
+        max_in_flight=max_in_flight, dry_run=dry_run, skip_invalid=skip_invalid, timeout=timeout
+    )
+    return bulk(manifest, reading, how, common)
+
+
+@app.command(help_epilogue="Example: dreamina-async resume --out run1")
+def resume(*, timeout: opt.Timeout = None, common: Common = _NO_COMMON) -> int:
+    """Finish what an output folder still owes: pending jobs and missing files. Submits nothing."""
+    from dreamina_async.cli.journal import resume
+
+    return resume(common, timeout)
+
+
+@app.command(help_epilogue="Example: dreamina-async jobs --out run1 --json")
+def jobs(*, common: Common = _NO_COMMON) -> int:
+    """List the jobs of an output folder; works while another command runs there."""
+    from dreamina_async.cli.journal import jobs
+
+    return jobs(common)
+
+
+@app.command(help_epilogue="Example: dreamina-async status 5f0c2a0e-7c35-4f5f-9d0a-0c8f5a6d1b2e")
+def status(
+    *id_: Annotated[str, Parameter(name="ID", help="Submit ids (UUIDs) or history ids.")],
+    common: Common = _NO_COMMON,
+) -> int:
+    """Ask the service once how jobs stand; exit status 1 if it does not know them all."""
+    from dreamina_async.cli.journal import status
+
+    return status(id_, common)
+
+
+@app.command(help_epilogue="Example: dreamina-async fetch 4721606420748 --out found")
+def fetch(
+    *id_: Annotated[str, Parameter(name="ID", help="Submit ids (UUIDs) or history ids.")],
+    timeout: opt.Timeout = None,
+    common: Common = _NO_COMMON,
+) -> int:
+    """Download jobs by id, wherever they were submitted; waits for those not yet finished."""
+    from dreamina_async.cli.journal import fetch
+
+    return fetch(id_, common, timeout)
+
+
+@app.command(help_epilogue="Example: dreamina-async models --json")
+def models(*, common: Common = _NO_COMMON) -> int:
+    """List the models with their ratios, sizes, durations and regions; needs no account."""
+    from dreamina_async.cli.models import models
+
+    return models(common)
+
+
+@app.command(help_epilogue="Example: dreamina-async emulator --port 8080 --speed 20")
+def emulator(
+    *,
+    host: Annotated[str, Parameter(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="0 takes a free one.")] = 0,
+    speed: Annotated[float, Parameter(help="Times faster than the real service.")] = 10.0,
+    common: Common = _NO_COMMON,
+) -> int:
+    """Serve a stand-in for the service on this machine until Ctrl-C; nothing costs anything."""
+    from dreamina_async.cli.serve import serve
+
+    return serve(host, port, speed, common.output())

@@ -1,0 +1,149 @@
+"""`bulk`: a manifest of many rows, each one a job that is paid for once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field, frozen
+
+from dreamina_async import (
+    DreaminaError,
+    DreaminaSession,
+    Job,
+    JobState,
+    Request,
+    Submission,
+    VideoRequest,
+    journal_jobs,
+)
+from dreamina_async.cli.exits import Exit, UsageError
+from dreamina_async.cli.manifest import BadRow, Entry, Manifest
+from dreamina_async.cli.options import Common
+from dreamina_async.cli.output import Output, counted, shown
+from dreamina_async.cli.progress import Tally
+from dreamina_async.cli.runner import Jobs, Work, carry_out
+
+_BAD_ROWS_SHOWN = 20
+_AGAIN = "to continue, run the same command again"
+
+
+@frozen(kw_only=True)
+class BulkOptions:
+    """How a manifest is to be run."""
+
+    max_in_flight: int | None = None
+    dry_run: bool = False
+    skip_invalid: bool = False
+    timeout: float | None = None
+
+
+def bulk(path: Path, reading: dict[str, Any], options: BulkOptions, common: Common) -> int:
+    """Run a manifest, or show what running it would send.
+
+    Raises:
+        UsageError: rows are bad and may not be skipped; nothing was sent.
+    """
+    output = common.output()
+    manifest = Manifest.load(path, **reading)
+    good, bad = _survey(manifest)
+    _report_bad(bad, output, manifest)
+    if bad and not (options.skip_invalid and good):
+        raise UsageError(
+            f"{path}: {len(bad)} of {good + len(bad)} rows are bad, so nothing was sent; "
+            "mend them, or leave them out with --skip-invalid"
+        )
+    if options.dry_run:
+        asyncio.run(_show_plan(manifest, common, output))
+        return Exit.FAILED if bad else Exit.DONE
+    rows = _Rows(manifest, options.max_in_flight)
+    work = Work(
+        open=common.session,
+        jobs=rows.jobs,
+        total=good,
+        facts=rows.facts,
+        again=_AGAIN,
+        list_files=False,
+        timeout=options.timeout,
+        skipped=len(bad),
+    )
+    return asyncio.run(carry_out(work, output))
+
+
+def _survey(manifest: Manifest) -> tuple[int, list[BadRow]]:
+    good, bad = 0, []
+    for row in manifest.rows():
+        if isinstance(row, BadRow):
+            bad.append(row)
+        else:
+            good += 1
+    return good, bad
+
+
+def _report_bad(bad: list[BadRow], output: Output, manifest: Manifest) -> None:
+    for row in bad:
+        output.emit("bad_row", file=manifest.name, line=row.line, reason=row.reason)
+    for row in bad[:_BAD_ROWS_SHOWN]:
+        output.complain(f"{manifest.name}, line {row.line}: {shown(row.reason)}")
+    if len(bad) > _BAD_ROWS_SHOWN:
+        output.complain(f"… and {len(bad) - _BAD_ROWS_SHOWN} more bad rows")
+
+
+@define
+class _Rows:
+    """The rows on their way: which line each job in flight came from."""
+
+    _manifest: Manifest
+    _max_in_flight: int | None
+    _lines: dict[str, int] = field(factory=dict, init=False)
+
+    async def jobs(self, session: DreaminaSession, tally: Tally) -> Jobs:
+        submissions = self._submissions(session)
+        async with aclosing(session.run(submissions, max_in_flight=self._max_in_flight)) as run:
+            async for job in run:
+                yield job
+
+    def facts(self, job: Job) -> dict[str, Any]:
+        return {"line": self._lines.pop(job.submit_id or "", None)}
+
+    async def _submissions(self, session: DreaminaSession) -> AsyncIterator[Submission]:
+        for entry in self._manifest.entries():
+            submit_id = session.submit_id_for(entry.key)
+            self._lines[submit_id] = entry.line
+            yield Submission(entry.request, submit_id)
+
+
+async def _show_plan(manifest: Manifest, common: Common, output: Output) -> None:
+    """Say what would be sent; nothing leaves this machine."""
+    entries = list(manifest.entries())
+    known = await _known(entries, common)
+    new = 0
+    for entry, state in zip(entries, known, strict=True):
+        new += state is None or state is JobState.PLANNED
+        output.emit("planned", line=entry.line, request=entry.request, known=state)
+        before = f" [{state.value} before]" if state else ""
+        output.result(f"line {entry.line}: {_in_words(entry.request)}{before}")
+    jobs = counted(len(entries), "job")
+    output.note(f"dry run: {jobs}, {new} of them new; nothing was sent, nothing was charged")
+
+
+async def _known(entries: list[Entry], common: Common) -> list[JobState | None]:
+    """Which rows this folder has as jobs already, as far as that can be seen."""
+    nothing: list[JobState | None] = [None] * len(entries)
+    try:
+        states = {record.submit_id: record.state for record in await journal_jobs(common.folder())}
+        if not states:
+            return nothing
+        # Opening a session sends nothing; the folder's own ids cannot be had without one.
+        async with common.session() as session:
+            return [states.get(session.submit_id_for(entry.key)) for entry in entries]
+    except DreaminaError:
+        return nothing
+
+
+def _in_words(request: Request) -> str:
+    size = request.resolution or "default size"
+    amount = f"{request.duration} s" if isinstance(request, VideoRequest) else f"×{request.count}"
+    facts = f"{request.kind} {request.model} {request.ratio} {size} {amount}"
+    return f"{facts}: {shown(request.prompt, 80)}"

@@ -1,0 +1,80 @@
+"""The options that several commands share. Nothing heavy here: `--help` reads it all."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from attrs import frozen
+from cyclopts import Group, Parameter
+
+if TYPE_CHECKING:
+    from dreamina_async import DreaminaSession
+    from dreamina_async.cli.output import Output
+
+REQUEST = Group("What to make", sort_key=1)
+RUN = Group("How to run", sort_key=2)
+EVERYWHERE = Group("Everywhere", sort_key=3)
+
+_FLAG: dict[str, Any] = {"negative": (), "show_default": False}
+
+
+@Parameter(name="*", group=EVERYWHERE)
+@frozen(kw_only=True)
+class Common:
+    """What every command takes."""
+
+    out: Annotated[
+        Path | None,
+        Parameter(help="Output folder: files and journal. Else DREAMINA_OUTPUT_DIR, dreamina-out."),
+    ] = None
+    json: Annotated[
+        bool, Parameter(help="One JSON object a line on stdout, and nothing else there.", **_FLAG)
+    ] = False
+    verbose: Annotated[
+        bool,
+        Parameter(
+            name=("--verbose", "-v"), help="Show on stderr all that the library logs.", **_FLAG
+        ),
+    ] = False
+    quiet: Annotated[bool, Parameter(help="No progress and no summary.", **_FLAG)] = False
+
+    def output(self) -> "Output":
+        """Where this run's words go."""
+        from dreamina_async.cli.output import Output
+
+        return Output(json_lines=self.json, quiet=self.quiet, verbose=self.verbose)
+
+    def session(self) -> "DreaminaSession":
+        """A session on this folder; account and service come from the environment."""
+        from dreamina_async import DreaminaSession
+
+        return DreaminaSession(output_dir=self.out)
+
+    def folder(self) -> Path:
+        """The output folder, as a session would choose it."""
+        return self.out or Path(os.environ.get("DREAMINA_OUTPUT_DIR") or "dreamina-out")
+
+
+Model = Annotated[str | None, Parameter(help="Model; see `dreamina-async models`.", group=REQUEST)]
+Ratio = Annotated[str | None, Parameter(help="Width to height, such as 16:9.", group=REQUEST)]
+Resolution = Annotated[
+    str | None, Parameter(help="Images: 1k, 1.5k, 2k, 4k. Videos: 720p, 1080p.", group=REQUEST)
+]
+Count = Annotated[int | None, Parameter(help="Images a prompt, 1 to 8.", group=REQUEST)]
+NegativePrompt = Annotated[str | None, Parameter(help="What to leave out.", group=REQUEST)]
+Seed = Annotated[int | None, Parameter(help="The same seed and prompt look alike.", group=REQUEST)]
+SampleStrength = Annotated[float | None, Parameter(help="From 0 to 1.", group=REQUEST)]
+Duration = Annotated[int | None, Parameter(help="Seconds.", group=REQUEST)]
+
+Timeout = Annotated[
+    float | None,
+    Parameter(help="Stop after so many seconds, as Ctrl-C would; jobs stay resumable.", group=RUN),
+]
+MaxInFlight = Annotated[
+    int | None, Parameter(help="Jobs between submit and files at once.", group=RUN)
+]
+
+
+def given(**fields: Any) -> dict[str, Any]:
+    """The fields that were set; the others keep the library's defaults."""
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,254 @@
+"""Intervals stay within the policy; a submit is sent again only when that is safe."""
+
+import math
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dreamina_async import errors as e
+from dreamina_async._core.backoff import (
+    Step,
+    backoff_after,
+    first_look_after,
+    jitter,
+    next_look_after,
+    refresh_helps,
+    spread,
+    submit_verdict,
+)
+from dreamina_async._core.codes import error_for
+from dreamina_async._core.reconcile import Sight
+from dreamina_async.models import Phase, Progress, QueueInfo
+from dreamina_async.settings import PollingPolicy, RetryPolicy
+
+POLLING, RETRYING = PollingPolicy(), RetryPolicy()
+JOB = "19637d71-15df-445e-b86d-490f3549cb85"
+
+odd_floats = st.none() | st.floats(-1e9, 1e9) | st.sampled_from([math.inf, -math.inf, math.nan])
+odd_ints = st.none() | st.integers(-5, 10**6)
+kinds = st.sampled_from(["image", "video"])
+seconds = st.floats(0.1, 100)
+
+
+@st.composite
+def sights(draw):
+    progress = Progress(draw(st.sampled_from(list(Phase))), forecast=draw(odd_floats))
+    queue = st.none() | st.builds(QueueInfo, odd_ints, odd_ints, odd_ints, odd_floats, odd_floats)
+    return Sight(
+        draw(kinds),
+        since=0.0,
+        looks_failed=draw(st.integers(0, 2)),
+        progress=progress,
+        queue=draw(queue),
+    )
+
+
+@st.composite
+def policies(draw):
+    names = ("image_interval", "video_interval", "image_median", "video_median", "max_interval")
+    return PollingPolicy(**{name: draw(seconds) for name in names})
+
+
+@given(sights(), st.floats(0, 1e7), policies())
+def test_no_fact_takes_an_interval_out_of_the_policy(sight, age, policy):
+    interval = policy.image_interval if sight.kind == "image" else policy.video_interval
+    least = min(0.75 * interval, 5.0, policy.max_interval)
+    for wanted in (next_look_after(sight, age, policy), first_look_after(sight, policy)):
+        assert least <= wanted <= policy.max_interval
+
+
+def sight(kind="image", phase=Phase.GENERATING, queue=None, forecast=None, **facts):
+    progress = Progress(phase, forecast=forecast)
+    return Sight(kind, since=0.0, progress=progress, queue=queue, **facts)
+
+
+KINDS = [("image", 15.0), ("video", 120.0)]
+
+
+@pytest.mark.parametrize(("kind", "median"), KINDS)
+def test_the_first_look_comes_before_half_of_the_jobs_are_done(kind, median):
+    assert 0.2 * median <= first_look_after(sight(kind), POLLING) < median / 2
+
+
+@pytest.mark.parametrize(("kind", "median"), KINDS)
+def test_a_forecast_may_put_the_first_look_off_but_a_wrong_one_not_for_long(kind, median):
+    looks = [first_look_after(sight(kind, forecast=f), POLLING) for f in (None, 1, 30, 90, 86_400)]
+    assert looks == sorted(looks)
+    assert looks[0] == looks[1]
+    assert looks[-1] <= 0.6 * median
+
+
+def test_growth_with_age_for_what_is_stuck():
+    waits = [next_look_after(sight(), age, POLLING) for age in (20, 80, 200, 1200, 86_400)]
+    assert waits == [4.0, 4.0, 10.0, 60.0, 60.0]
+
+
+@pytest.mark.parametrize(("kind", "median"), KINDS)
+def test_a_job_about_to_finish_is_seen_sooner(kind, median):
+    finishing, running = sight(kind, phase=Phase.FINISHING), sight(kind)
+    for age in (median / 2, median, 1.9 * median):
+        soon, usual = (next_look_after(one, age, POLLING) for one in (finishing, running))
+        assert soon < usual
+
+
+def test_what_finishes_for_ever_is_asked_for_less_and_less():
+    finishing = sight(phase=Phase.FINISHING)
+    assert next_look_after(finishing, 600.0, POLLING) == 30.0
+
+
+def test_a_failure_waits_only_to_be_confirmed():
+    assert next_look_after(sight(looks_failed=1), 5_000.0, POLLING) == 4.0
+
+
+def queued(position, interval=30.0, age=200.0):
+    queue = QueueInfo(position=position, interval=interval)
+    return next_look_after(sight(phase=Phase.QUEUED, queue=queue), age, POLLING)
+
+
+def test_in_the_queue_the_servers_own_interval_comes_to_hold():
+    assert queued(position=0) == queued(position=None) == 10.0
+    assert 10.0 < queued(position=463) <= queued(position=463, age=400.0) == 30.0
+    assert queued(position=4795, interval=86_400.0, age=86_400.0) == 60.0
+
+
+def test_the_servers_interval_does_not_hold_up_a_job_that_runs():
+    running = sight(queue=QueueInfo(position=0, interval=30.0))
+    assert next_look_after(running, 20.0, POLLING) == 4.0
+
+
+@given(sights(), st.floats(0, 1e6))
+def test_what_the_server_asks_for_never_makes_it_faster(sight, age):
+    calm = evolve(sight, queue=None)
+    assert next_look_after(sight, age, POLLING) >= next_look_after(calm, age, POLLING)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(0, 1000))
+def test_jitter_is_a_fixed_number_below_one(key, attempt):
+    assert 0 <= jitter(key, attempt) < 1
+    assert jitter(key, attempt) == jitter(key, attempt)
+    assert 0.95 * 8 <= spread(8, key, attempt) <= 1.05 * 8
+
+
+def test_jitter_spreads_equal_timers():
+    assert len({round(jitter(f"job-{n}", 1), 2) for n in range(1000)}) > 90
+    assert jitter(JOB, 1) != jitter(JOB, 2)
+
+
+@given(st.integers(1, 10_000), odd_floats, st.builds(RetryPolicy, base=seconds, cap=seconds))
+def test_backoff_stays_between_half_its_base_and_the_cap(attempt, asked, policy):
+    error = e.RateLimited("busy", retry_after=asked)
+    wanted = backoff_after(error, JOB, attempt, policy)
+    assert min(policy.base, policy.cap) / 2 <= wanted
+    assert wanted <= max(policy.cap, policy.retry_after_cap)
+
+
+def test_backoff_doubles():
+    waits = [backoff_after(e.TransportError("x"), JOB, n, RETRYING) for n in range(1, 6)]
+    for n, wait in enumerate(waits):
+        assert 2**n / 2 <= wait <= 2**n
+
+
+@pytest.mark.parametrize("cls", [e.RateLimited, e.ServiceUnavailable])
+@pytest.mark.parametrize(("asked", "expected"), [(30.0, 30.0), (1e6, 600.0), (math.inf, 600.0)])
+def test_retry_after_is_kept_but_clamped(cls, asked, expected):
+    assert backoff_after(cls("x", retry_after=asked), JOB, 1, RETRYING) == expected
+
+
+@pytest.mark.parametrize("asked", [0.0, -5.0, math.nan])
+def test_a_senseless_retry_after_does_not_shorten_the_backoff(asked):
+    plain = backoff_after(e.RateLimited("x"), JOB, 3, RETRYING)
+    assert backoff_after(e.RateLimited("x", retry_after=asked), JOB, 3, RETRYING) == plain
+
+
+def verdict(error, attempt=1):
+    return submit_verdict(error, JOB, attempt, RETRYING)
+
+
+# reliability, section 1: NOT_SENT, REJECTED, AMBIGUOUS
+STEPS = {
+    "not sent": (e.TransportError("dns", sent=False), Step.RETRY),
+    "no connection in time": (e.TransportTimeout("connect", sent=False), Step.RETRY),
+    "perhaps sent": (e.TransportError("reset", "unknown"), Step.LOOK_UP),
+    "perhaps sent, says no": (e.TransportError("reset", "no", sent=True), Step.LOOK_UP),
+    "no reply in time": (e.TransportTimeout("silent", "unknown"), Step.LOOK_UP),
+    "odd reply": (e.ProtocolError("html", "unknown"), Step.LOOK_UP),
+    "odd reply, careless": (e.ProtocolError("html"), Step.LOOK_UP),
+    "unknown ret": (e.ApiError("777", "unknown"), Step.LOOK_UP),
+    "5xx": (e.ServiceUnavailable("502", "unknown"), Step.LOOK_UP),
+    "throttled, perhaps sent": (e.RateLimited("429", "unknown"), Step.LOOK_UP),
+    "content, perhaps charged": (e.ContentRejected("2039", "unknown"), Step.LOOK_UP),
+    "charged": (e.ApiError("x", "yes"), Step.LOOK_UP),
+    "throttled": (e.RateLimited("1057", code="1057"), Step.RETRY),
+    "throttled by a gateway": (e.RateLimited("429", status=429), Step.RETRY),
+    "busy": (e.ServiceUnavailable("busy", code="2003"), Step.RETRY),
+    "too many images": (e.RateLimited("1010", code="1010"), Step.WAIT_FOR_SLOT),
+    "too many videos": (e.RateLimited("1310", code="1310"), Step.WAIT_FOR_SLOT),
+    "login": (e.AuthenticationError("1015"), Step.STOP),
+    "credit": (e.InsufficientCredit("1006"), Step.STOP),
+    "risk": (e.AccountRestricted("1019"), Step.STOP),
+    "disk": (e.StorageError("full"), Step.STOP),
+    "locked": (e.JournalLocked("other"), Step.STOP),
+    "content": (e.ContentRejected("2038"), Step.REFUSED),
+    "parameter": (e.ApiError("1000"), Step.REFUSED),
+    "our own check": (e.InvalidRequest("model"), Step.REFUSED),
+}
+
+
+@pytest.mark.parametrize(("error", "step"), STEPS.values(), ids=STEPS)
+def test_what_follows_a_failed_submit(error, step):
+    assert verdict(error).step is step
+
+
+@pytest.mark.parametrize(("error", "step"), STEPS.values(), ids=STEPS)
+def test_only_what_certainly_cost_nothing_is_ever_sent_again(error, step):
+    again = verdict(error).step in (Step.RETRY, Step.WAIT_FOR_SLOT)
+    not_sent = isinstance(error, e.TransportError) and not error.sent
+    rejected = isinstance(error, e.ApiError) and error.charged == "no"
+    assert not again or not_sent or rejected
+
+
+@pytest.mark.parametrize(
+    ("code", "step"),
+    [
+        ("1010", Step.WAIT_FOR_SLOT),
+        ("1310", Step.WAIT_FOR_SLOT),
+        ("1057", Step.RETRY),
+        ("1", Step.RETRY),
+        ("1006", Step.STOP),
+        ("5000", Step.STOP),
+        ("1015", Step.STOP),
+        ("1019", Step.STOP),
+        ("2038", Step.REFUSED),
+        ("1002", Step.REFUSED),
+        ("424242", Step.LOOK_UP),
+    ],
+)
+def test_codes_of_the_service(code, step):
+    assert verdict(error_for(code, "话", context="submit")).step is step
+
+
+def test_what_never_arrives_is_sent_five_times():
+    error = e.TransportError("refused", sent=False)
+    steps = [verdict(error, attempt).step for attempt in range(1, 7)]
+    assert steps == [Step.RETRY] * 4 + [Step.REFUSED] * 2
+
+
+def test_a_busy_service_is_waited_for_as_long_as_it_takes():
+    assert verdict(e.RateLimited("x", code="1057"), 500).step is Step.RETRY
+
+
+def test_it_waits_as_the_server_asked():
+    assert verdict(e.RateLimited("x", code="1057", retry_after=90.0)).after == 90.0
+    assert verdict(e.RateLimited("x", code="1057")).after > 0
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_a_fresh_signature_may_help(status):
+    assert refresh_helps(status)
+
+
+@pytest.mark.parametrize("status", [200, 206, 416, 429, 500, 503])
+def test_a_fresh_signature_does_not_help(status):
+    assert not refresh_helps(status)

@@ -1,0 +1,63 @@
+"""A running emulator, an environment that points to it, and a command line to call."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+import dreamina_async as da
+from dreamina_async.cli.entry import run
+from dreamina_async.cli.options import Common
+from dreamina_async.emulator import run_in_thread
+
+QUICK = da.Settings(
+    polling=da.PollingPolicy(
+        rate=100.0,
+        burst=50,
+        image_interval=0.05,
+        video_interval=0.05,
+        image_median=0.05,
+        video_median=0.05,
+        max_interval=0.2,
+    ),
+    retrying=da.RetryPolicy(attempts=1),
+)
+
+
+@pytest.fixture
+def emulator(request, monkeypatch):
+    """One that answers in milliseconds; options come by `pytest.mark.emulator(...)`."""
+    marker = request.node.get_closest_marker("dreamina_emulator")
+    with run_in_thread(**{"speed": 500, **(marker.kwargs if marker else {})}) as running:
+        for name, value in running.credentials_env().items():
+            monkeypatch.setenv(name, value)
+        yield running
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Sessions that look often: the emulator is faster than the policies expect."""
+    monkeypatch.setattr(
+        Common, "session", lambda self: da.DreaminaSession(output_dir=self.out, settings=QUICK)
+    )
+
+
+@pytest.fixture
+def cli(capsys, tmp_path, monkeypatch, quick):
+    """Call a command in an empty folder; gives status, stdout, stderr and the JSON lines."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*tokens):
+        capsys.readouterr()
+        status = run([str(token) for token in tokens])
+        out, err = capsys.readouterr()
+        events = [json.loads(line) for line in out.splitlines()] if "--json" in tokens else []
+        return SimpleNamespace(status=status, out=out, err=err, events=events)
+
+    return call
+
+
+@pytest.fixture
+def generated(emulator):
+    """How many generate requests have reached the emulator so far."""
+    return lambda: emulator.requests.counts.get("generate", 0)
