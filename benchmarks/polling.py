@@ -12,6 +12,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from statistics import fmean
@@ -25,8 +26,8 @@ from polling_world import (
     Client,
     Hints,
     Job,
-    Outcome,
     Ours,
+    Outcome,
     Ramp,
     alone,
     in_turn,
@@ -41,6 +42,9 @@ from dreamina_async.models import MediaKind
 
 VERSION = 1
 FIRST_SEED = 1
+_WARM_UP = 0.2
+"""The share of a run with arrivals in which the number of pending jobs still settles."""
+
 UNBOUND = 1e6
 """A rate that never binds."""
 
@@ -227,12 +231,14 @@ class Row:
 def measure(scenario: Scenario, way: str, client: Client) -> Row:
     """Run one way through every seed of a scenario."""
     rate, size = scenario.ceiling
-    outcomes: list[Outcome] = []
-    for seed in range(FIRST_SEED, FIRST_SEED + scenario.runs):
-        outcomes.append(client(scenario.draw(seed), Ceiling(rate, size), scenario.hints))
-    jobs = [job for outcome in outcomes for job in outcome.jobs]
-    lags = sorted(lag for outcome in outcomes for lag in outcome.lags)
-    calls, lag = sum(len(outcome.calls) for outcome in outcomes) / len(jobs), fmean(lags)
+    outcomes = [
+        client(scenario.draw(seed), Ceiling(rate, size), scenario.hints)
+        for seed in range(FIRST_SEED, FIRST_SEED + scenario.runs)
+    ]
+    settled = [_settled(scenario, outcome) for outcome in outcomes]
+    jobs = [job for some, _ in settled for job in some]
+    lags = sorted(job.seen_at - job.end for job in jobs if job.seen_at is not None)
+    calls, lag = sum(calls for _, calls in settled) / len(jobs), fmean(lags)
     bound = max(1.0, mixed_k(jobs) * scenario.pace / lag) / BATCH
     factor = _exact_factor(scenario, lag)
     bound_by_ceiling = rate < UNBOUND
@@ -245,8 +251,18 @@ def measure(scenario: Scenario, way: str, client: Client) -> Row:
         exact=calls / bound / factor if factor else None,
         over=max(over_the_ceiling(outcome.calls, rate, size) for outcome in outcomes),
         shares=max(outcome.shares for outcome in outcomes) if bound_by_ceiling else None,
-        missed=len(jobs) - len(lags),
+        missed=sum(job.seen_at is None for outcome in outcomes for job in outcome.jobs),
     )
+
+
+def _settled(scenario: Scenario, outcome: Outcome) -> tuple[list[Job], int]:
+    """Jobs and calls that count: with arrivals, only those after a fifth of the run."""
+    if scenario.burst:
+        return outcome.jobs, len(outcome.calls)
+    end = outcome.jobs[-1].start
+    start = _WARM_UP * end
+    jobs = [job for job in outcome.jobs if job.start >= start]
+    return jobs, sum(start <= at < end for at in outcome.calls)
 
 
 def _exact_factor(scenario: Scenario, lag: float) -> float | None:
@@ -255,7 +271,7 @@ def _exact_factor(scenario: Scenario, lag: float) -> float | None:
         return None
     points = _EXACT["video" if scenario.videos else "image"]
     lag /= scenario.pace
-    for (left, low), (right, high) in zip(points, points[1:], strict=False):
+    for (left, low), (right, high) in pairwise(points):
         if left <= lag <= right:
             return low + (high - low) * math.log(lag / left) / math.log(right / left)
     return points[0][1] if lag < points[0][0] else points[-1][1]
@@ -368,9 +384,8 @@ def run(total: int, tell: Callable[[str], None]) -> dict[str, Any]:
     reached = list(goals(results))
     tell("\nGoals")
     for goal in reached:
-        tell(
-            f"{'met   ' if goal.met else 'MISSED'} {goal.figure:8.2f} <= {goal.goal:<6g} {goal.what}"
-        )
+        word = "met" if goal.met else "MISSED"
+        tell(f"{word:6} {goal.figure:8.2f} <= {goal.goal:<6g} {goal.what}")
     return {
         "version": VERSION,
         "first_seed": FIRST_SEED,
@@ -418,7 +433,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--short", action="store_true", help="fewer jobs; seconds")
     parser.add_argument("--json", type=Path, help="write every figure here")
     options = parser.parse_args(arguments)
-    figures = run(1000 if options.short else 6000, print)
+    figures = run(300 if options.short else 6000, print)
     if options.json is not None:
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return 0

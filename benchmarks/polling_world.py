@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from random import Random
 from statistics import NormalDist, fmean
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from dreamina_async._core.backoff import first_look_after, next_look_after, spread
 from dreamina_async._core.ceiling import Ceiling
@@ -105,6 +105,8 @@ class Job:
     seen_at: float | None = None
     looks: int = 0
     due: float = 0.0
+    rivals: int = 0
+    """Jobs pending when this one was last put into the schedule."""
 
     @property
     def end(self) -> float:
@@ -180,10 +182,6 @@ class Outcome:
     shares: float = 0.0
     """The longest wait of a job beyond its due instant, in fair shares of the ceiling."""
 
-    @property
-    def lags(self) -> list[float]:
-        return [job.seen_at - job.end for job in self.jobs if job.seen_at is not None]
-
 
 def over_the_ceiling(calls: Iterable[float], rate: float, burst: int) -> float:
     """By how many calls any window held more than `rate * width + burst`; 0 if none did."""
@@ -250,8 +248,10 @@ class _Poll:
         waiting = sorted(self.outcome.jobs, key=lambda job: job.start, reverse=True)
         now = 0.0
         while True:
+            new: list[Job] = []
             while waiting and waiting[-1].start <= now:
-                self._submit(waiting.pop())
+                new.append(waiting.pop())
+            self._submit(new)
             arrival = waiting[-1].start if waiting else math.inf
             match self.schedule.next(now):
                 case Ask(_, keys):
@@ -263,23 +263,23 @@ class _Poll:
                 case Idle():
                     return self.outcome
 
-    def _submit(self, job: Job) -> None:
-        forecast = _forecast(job, job.start, self.hints)
-        job.sight = Sight(
-            job.kind, job.start, job.sight.expected, progress=Progress(forecast=forecast)
-        )
-        self._by_key[job.key] = job
-        self._put(job, job.start + self.intervals.first(job))
+    def _submit(self, new: list[Job]) -> None:
+        self._by_key.update((job.key, job) for job in new)
+        for job in new:
+            forecast = _forecast(job, job.start, self.hints)
+            job.sight = evolve(job.sight, progress=Progress(forecast=forecast))
+            self._put(job, job.start + self.intervals.first(job))
 
     def _put(self, job: Job, due: float) -> None:
-        job.due = due
+        job.due, job.rivals = due, len(self._by_key)
         self.schedule.put(job.key, due, "history")
 
     def _ask(self, keys: Iterable[str], now: float) -> None:
         self.outcome.calls.append(now)
-        share = max(1.0, len(self._by_key) / self.schedule.batch) / self.schedule.ceiling.rate
         for key in keys:
             job = self._by_key[key]
+            rivals = max(job.rivals, len(self._by_key))
+            share = math.ceil(rivals / self.schedule.batch) / self.schedule.ceiling.rate
             self.outcome.shares = max(self.outcome.shares, (now - job.due) / share)
             self._look(job, now)
 

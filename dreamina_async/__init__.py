@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from dreamina_async.catalogue import IMAGE_MODELS, VIDEO_MODELS, ImageModel, VideoModel
+    from dreamina_async.catalogue import (
+        IMAGE_MODELS,
+        IMAGE_RATIOS,
+        IMAGE_SIZES,
+        VIDEO_MODELS,
+        VIDEO_RATIOS,
+        ImageModel,
+        VideoModel,
+    )
     from dreamina_async.credentials import Credentials, Region
     from dreamina_async.errors import (
         AccountRestricted,
@@ -70,7 +78,15 @@ if TYPE_CHECKING:
     from dreamina_async.settings import DownloadPolicy, PollingPolicy, RetryPolicy, Settings
 
 _HOME = {
-    "catalogue": ("IMAGE_MODELS", "VIDEO_MODELS", "ImageModel", "VideoModel"),
+    "catalogue": (
+        "IMAGE_MODELS",
+        "IMAGE_RATIOS",
+        "IMAGE_SIZES",
+        "VIDEO_MODELS",
+        "VIDEO_RATIOS",
+        "ImageModel",
+        "VideoModel",
+    ),
     "credentials": ("Credentials", "Region"),
     "errors": (
         "AccountRestricted",
@@ -133,7 +149,10 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "IMAGE_MODELS",
+    "IMAGE_RATIOS",
+    "IMAGE_SIZES",
     "VIDEO_MODELS",
+    "VIDEO_RATIOS",
     "AccountRestricted",
     "ApiError",
     "AuthenticationError",

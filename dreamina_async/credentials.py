@@ -175,9 +175,12 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """What the names of headers and cookies are made of (RFC 9110 5.6.2)."""
 
 
-def _clean_pairs(field: str, pairs: Any) -> dict[str, str]:
-    if not isinstance(pairs, Mapping):
-        raise InvalidRequest(f"{field} is not a mapping of names to values", field=field)
+def _clean_pairs(field: str, given: Mapping[str, str]) -> dict[str, str]:
+    try:
+        pairs = dict(given)
+    except (TypeError, ValueError):
+        message = f"{field} is not a mapping of names to values"
+        raise InvalidRequest(message, field=field) from None
     for name, value in pairs.items():
         _require_header_safe(field, name)
         _require_header_safe(field, value)
@@ -185,7 +188,7 @@ def _clean_pairs(field: str, pairs: Any) -> dict[str, str]:
             raise InvalidRequest(f"{field} holds a name that no such thing can have", field=field)
         if field == "cookies" and ";" in value:
             raise InvalidRequest("cookies holds a value with ';': give each by itself", field=field)
-    return dict(pairs)
+    return pairs
 
 
 def _require_header_safe(field: str, text: Any) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 from dreamina_async._core.ledger import Entry
 from dreamina_async._runtime.hub import Subscription
-from dreamina_async._runtime.jobs import Jobs
+from dreamina_async._runtime.jobs import Jobs, charged_in
 from dreamina_async._runtime.poller import Poller
-from dreamina_async.errors import Charged, DreaminaError, JobError, JobTimeout
+from dreamina_async.errors import DreaminaError, JobError, JobTimeout
 from dreamina_async.events import Event, Failed, Saved
 from dreamina_async.models import JobResult, JobState, Progress, QueueInfo, Request
 
@@ -118,7 +118,7 @@ class Job:
     def _timeout(self, timeout: float | None) -> JobTimeout:
         return JobTimeout(
             f"the job is still {self.state} after {timeout} s; it goes on, and `resume` finds it",
-            _charged(self.state),
+            charged_in(self.state),
             self.job_id,
         )
 
@@ -142,17 +142,12 @@ class Job:
 
     def abandon(self) -> None:
         """Stop tracking it, for good. The service has no cancel: it goes on, and costs."""
-        if self._entry.over:
+        if self._entry.over or self.state is JobState.DONE:  # its last word is being written
             return
         self._poller.forget(self._entry)
-        error = JobError("the job was abandoned by its user", _charged(self.state), self.job_id)
+        charged = charged_in(self.state)
+        error = JobError("the job was abandoned by its user", charged, self.job_id)
         self._jobs.abandoned(self._entry, error)
 
     def __repr__(self) -> str:
         return f"<Job {self.job_id} {self.state}>"
-
-
-def _charged(state: JobState) -> Charged:
-    if state is JobState.PLANNED:
-        return "no"
-    return "unknown" if state in (JobState.INTENT, JobState.UNKNOWN) else "yes"

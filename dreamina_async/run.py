@@ -2,15 +2,24 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+)
+from contextlib import aclosing
 from typing import Self
+
+import anyio
 
 from dreamina_async.errors import (
     AccountRestricted,
     AuthenticationError,
     DreaminaError,
     InsufficientCredit,
-    SessionClosed,
     StorageError,
 )
 from dreamina_async.job import Job
@@ -29,7 +38,8 @@ class Run(AsyncIterator[Job]):
     Requests are drawn one at a time and only while fewer than `max_in_flight` jobs stand
     between their submit and your hands: a consumer that stops taking stops the spending.
     One job's failure is that job's; a refusal of the account (no credit, login lost) stops
-    the drawing, lets what runs come home, and is raised at the end.
+    the drawing, lets what runs come home, and is raised at the end. When the session ends
+    before the run has, that is raised too.
     """
 
     def __init__(
@@ -44,7 +54,9 @@ class Run(AsyncIterator[Job]):
         self._following = 0
         self._started = False
         self._drawing = False
+        self._draw_scope = anyio.CancelScope()
         self._stopping = False
+        self._closed = False
         self._failure: BaseException | None = None
 
     def __aiter__(self) -> Self:
@@ -52,10 +64,10 @@ class Run(AsyncIterator[Job]):
 
     async def __anext__(self) -> Job:
         if not self._started:
-            self._started = self._drawing = True
             self._spawn(self._draw)
+            self._started = self._drawing = True
         while not self._ended:
-            if not self._drawing and not self._following:
+            if self._closed or not (self._drawing or self._following):
                 self._raise_failure()
                 raise StopAsyncIteration
             self._news.clear()
@@ -71,20 +83,37 @@ class Run(AsyncIterator[Job]):
     def stop(self) -> None:
         """Draw no more requests; what is in flight still comes."""
         self._stopping = True
-        self._room.release()
+        self._draw_scope.cancel()
 
     async def aclose(self) -> None:
         """Draw no more, and hand out no more. The jobs in flight stay with the session."""
         self.stop()
-        self._drawing = False
-        self._following = 0
+        self._closed, self._failure = True, None
         self._ended.clear()
         self._news.set()
 
+    def end(self, error: DreaminaError) -> None:
+        """The session has ended; what had come is still handed out."""
+        if self._drawing or self._following:
+            self._failure = self._failure or error
+        self._drawing, self._following = False, 0
+        self._news.set()
+
+    # Neither of the two tasks cleans up when it is cancelled: then the session ends, and
+    # `end` has the last word. A consumer must not take its own run for finished before.
+
     async def _draw(self) -> None:
         try:
-            source = _iterate(self._requests)
-            while not self._stopping:
+            with self._draw_scope:
+                await self._draw_all()
+        except Exception as error:  # noqa: BLE001 - the caller's own iterator; raised to him
+            self._failure = self._failure or error
+        self._drawing = False
+        self._news.set()
+
+    async def _draw_all(self) -> None:
+        async with aclosing(_iterate(self._requests)) as source:
+            while True:
                 await self._room.acquire()
                 if self._is_stopping():
                     return
@@ -92,13 +121,10 @@ class Run(AsyncIterator[Job]):
                     one = await anext(source)
                 except StopAsyncIteration:
                     return
+                if self._is_stopping():  # while the caller's iterator thought about it
+                    return
                 self._following += 1
                 self._spawn(self._follow, one)
-        except Exception as error:  # noqa: BLE001 - the caller's own iterator; raised to him
-            self._failure = self._failure or error
-        finally:
-            self._drawing = False
-            self._news.set()
 
     def _is_stopping(self) -> bool:
         return self._stopping
@@ -110,11 +136,10 @@ class Run(AsyncIterator[Job]):
             await job.until_over()
         except DreaminaError as error:
             self._fail(error)
-        finally:
-            self._following -= 1
-            if job is not None and job.done():
-                self._note(job)
-            self._news.set()
+        self._following -= 1
+        if job is not None and not self._closed:
+            self._note(job)
+        self._news.set()
 
     def _note(self, job: Job) -> None:
         self._ended.append(job)
@@ -122,12 +147,11 @@ class Run(AsyncIterator[Job]):
             self._fail(job.error)
 
     def _fail(self, error: DreaminaError) -> None:
-        if self._failure is None and not isinstance(error, SessionClosed):
-            self._failure = error
+        self._failure = self._failure or error
         self.stop()
 
 
-async def _iterate(requests: Requests) -> AsyncIterator[Request | Submission]:
+async def _iterate(requests: Requests) -> AsyncGenerator[Request | Submission, None]:
     if isinstance(requests, AsyncIterable):
         async for one in requests:
             yield one

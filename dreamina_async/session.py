@@ -2,13 +2,13 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from copy import copy
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID, uuid4, uuid5
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from attrs import field, frozen
 
@@ -21,9 +21,9 @@ from dreamina_async._core.schedule import Schedule
 from dreamina_async._runtime.clock import Clock, LoopClock
 from dreamina_async._runtime.downloader import Downloader
 from dreamina_async._runtime.files import Files
-from dreamina_async._runtime.finishing import to_completion
+from dreamina_async._runtime.finishing import outlast, to_completion
 from dreamina_async._runtime.hub import Hub, Subscription
-from dreamina_async._runtime.jobs import Jobs
+from dreamina_async._runtime.jobs import Jobs, charged_in
 from dreamina_async._runtime.journal import Journal, read_records
 from dreamina_async._runtime.poller import Poller
 from dreamina_async._runtime.submitter import Submitter, first_sight
@@ -31,7 +31,6 @@ from dreamina_async._runtime.supervisor import Supervisor
 from dreamina_async._runtime.transport import AiohttpTransport, Transport
 from dreamina_async.credentials import Credentials, Region
 from dreamina_async.errors import (
-    Charged,
     DreaminaError,
     InvalidRequest,
     JobError,
@@ -80,6 +79,7 @@ class _Parts:
     downloader: Downloader
     submitter: Submitter
     handles: "WeakValueDictionary[str, Job]" = field(factory=WeakValueDictionary)
+    runs: "WeakSet[Run]" = field(factory=WeakSet)
 
 
 class DreaminaSession:
@@ -122,6 +122,8 @@ class DreaminaSession:
         self._root = Path(folder)
         self._parts: _Parts | None = None
         self._closed = False
+        self._closing: asyncio.Future[None] | None = None
+        self._crash: SessionClosed | None = None
 
     # ---- life --------------------------------------------------------------------------
 
@@ -136,7 +138,11 @@ class DreaminaSession:
         _require_asyncio()
         if self._parts is not None or self._closed:
             raise SessionClosed("a session is entered once; make a new one")
-        await to_completion(self._open())
+        try:
+            await to_completion(self._open())
+        except asyncio.CancelledError:  # nobody will leave what was opened all the same
+            await self.aclose()
+            raise
         return self
 
     async def _open(self) -> None:
@@ -147,7 +153,12 @@ class DreaminaSession:
         except BaseException:
             files.close()
             raise
-        self._parts = self._wire(files, journal)
+        try:
+            self._parts = self._wire(files, journal)
+        except BaseException:
+            await journal.aclose()
+            files.close()
+            raise
         supervisor = self._parts.supervisor
         await supervisor.start()
         supervisor.spawn(self._parts.poller.run, supervisor.spawn)
@@ -161,7 +172,9 @@ class DreaminaSession:
         transport = self._doors.transport(settings, loopback=loopback)
         supervisor = Supervisor(self._crashed)
         jobs = Jobs(Ledger(), journal, Hub(), clock, self._root)
-        downloader = Downloader(jobs, transport, files, clock, settings, self._refresh)
+        downloader = Downloader(
+            jobs, transport, files, clock, settings, lambda entry: _refresh(poller, entry)
+        )
         polling = settings.polling
         poller = Poller(
             jobs,
@@ -192,40 +205,53 @@ class DreaminaSession:
         parts, self._parts = self._parts, None
         self._closed = True
         if parts is not None:
-            await to_completion(self._close(parts))
+            self._closing = asyncio.ensure_future(self._close(parts))
+        if self._closing is not None:  # the second caller, too, finds it closed
+            await outlast(self._closing)
 
     async def _close(self, parts: _Parts) -> None:
         closed = SessionClosed("the session was closed before the job ended; `resume` goes on")
+        parts.jobs.stopped = closed
         for entry in parts.jobs.ledger.entries():
             parts.submitter.withdraw(entry, closed)
         await parts.supervisor.stop(self._settings.close_timeout)
-        self._end_all(parts, closed)
+        self._end_for_good(parts, closed)
         parts.jobs.hub.close()
         await parts.transport.aclose()
         await parts.journal.aclose()
         parts.files.close()
 
+    def _end_for_good(self, parts: _Parts, error: DreaminaError) -> None:
+        parts.poller.close(error)
+        self._end_all(parts, error)
+        for run in tuple(parts.runs):
+            run.end(error)
+
     def _end_all(self, parts: _Parts, error: DreaminaError) -> None:
         """Every waiter hears why; the journal keeps what is owed as it stands."""
-        parts.poller.close(error)
+        parts.poller.hang_up(error)
         for entry in parts.jobs.ledger.entries():
             parts.jobs.give_up(entry, error, keep=False)
+        parts.submitter.stir()
 
     def _crashed(self, error: BaseException) -> None:
         parts = self._parts
         if parts is not None:
             ended = SessionClosed(f"the session ended because of an internal error: {error!r}")
-            parts.jobs.stopped = ended
-            self._end_all(parts, ended)
+            parts.jobs.stopped = self._crash = ended
+            self._end_for_good(parts, ended)
 
     def _lost_login(self, error: DreaminaError) -> None:
-        parts = self._require_open()
-        parts.jobs.stopped = error
-        self._end_all(parts, error)
+        parts = self._parts
+        if parts is not None:  # else it is being closed, and everybody will hear of that
+            parts.jobs.stopped = error
+            self._end_all(parts, error)
 
     def _require_open(self) -> _Parts:
         if self._parts is None:
             raise SessionClosed("the session is not open; use it inside `async with`")
+        if self._crash is not None:
+            raise copy(self._crash)
         return self._parts
 
     @property
@@ -259,7 +285,7 @@ class DreaminaSession:
             SessionClosed: the session is not open.
         """
         parts = self._require_open()
-        entry, known = await self._launch(parts, request, submit_id)
+        entry, was_over = await self._launch(parts, request, submit_id)
         entry.waiters += 1
         try:
             await parts.jobs.until_accepted(entry)
@@ -269,7 +295,7 @@ class DreaminaSession:
             raise
         finally:
             entry.waiters -= 1
-        if entry.over and entry.error is not None and not known:
+        if entry.over and entry.error is not None and not was_over:
             raise copy(entry.error)
         return self._job(parts, entry)
 
@@ -292,18 +318,10 @@ class DreaminaSession:
         except TimeoutError as error:
             if isinstance(error, DreaminaError):
                 raise
-        raise self._generate_timeout(submit_id, timeout)
-
-    def _generate_timeout(self, submit_id: str, timeout: float | None) -> JobTimeout:
         entry = self._parts.jobs.ledger.get(submit_id) if self._parts else None
-        if entry is None or entry.state is JobState.PLANNED:
-            return JobTimeout(f"the job was not yet sent after {timeout} s", "no", submit_id)
-        charged: Charged = "unknown" if entry.state is JobState.INTENT else "yes"
-        return JobTimeout(
-            f"the job is still {entry.state} after {timeout} s; it goes on, and `resume` finds it",
-            charged,
-            submit_id,
-        )
+        if entry is not None and entry.result is not None:  # in the last moment
+            return entry.result
+        raise _generate_timeout(entry, submit_id, timeout)
 
     def run(self, requests: Requests, *, max_in_flight: int | None = None) -> Run:
         """Submit many requests and yield their jobs as they end, failed ones too.
@@ -322,7 +340,12 @@ class DreaminaSession:
             raise InvalidRequest(
                 f"max_in_flight {limit!r} is not a whole number from 1 up", field="max_in_flight"
             )
-        return Run(requests, limit, self._launch_one, parts.supervisor.spawn)
+        run = Run(requests, limit, self._launch_one, self._spawn)
+        parts.runs.add(run)
+        return run
+
+    def _spawn(self, function: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
+        self._require_open().supervisor.spawn(function, *arguments)
 
     def submit_id_for(self, key: str) -> str:
         """The submit id that this output folder gives to a key of your own.
@@ -340,14 +363,17 @@ class DreaminaSession:
         try:
             entry, _ = await self._launch(parts, request, submit_id)
         except InvalidRequest as error:
+            if not isinstance(request, ImageRequest | VideoRequest):
+                raise
             entry = self._new_entry(parts, request, str(self._doors.new_id()))
             parts.jobs.give_up(entry, error, keep=False)
+        entry.waiters += 1  # a run stays: nobody else's cancellation takes its job back
         return self._job(parts, entry)
 
     async def _launch(
         self, parts: _Parts, request: Request, submit_id: str | None
     ) -> tuple[Entry, bool]:
-        """The job's entry, on its way; and whether it was known before."""
+        """The job's entry, on its way; and whether it had ended before."""
         if not isinstance(request, ImageRequest | VideoRequest):
             raise InvalidRequest(f"{request!r} is not a request", field="request")
         check_region(request, self._caller)
@@ -356,7 +382,7 @@ class DreaminaSession:
             entry = await self._known(parts, submit_id)
             if entry is not None:
                 _check_same(entry, request)
-                return entry, self._revive(parts, entry)
+                return entry, entry.over and not self._revive(parts, entry)
         parts.submitter.check_open()
         entry = self._new_entry(parts, request, submit_id or str(self._doors.new_id()))
         parts.supervisor.spawn_errand(parts.submitter.submit, entry)
@@ -372,12 +398,12 @@ class DreaminaSession:
 
     def _revive(self, parts: _Parts, entry: Entry) -> bool:
         """A known job that was never sent, or refused unpaid, is sent now."""
-        if entry.state is not JobState.PLANNED or not entry.over:
-            return True
+        if entry.state is not JobState.PLANNED:
+            return False
         parts.submitter.check_open()
         entry.over, entry.error = False, None
         parts.supervisor.spawn_errand(parts.submitter.submit, entry)
-        return False
+        return True
 
     # ---- jobs known from before --------------------------------------------------------
 
@@ -385,12 +411,16 @@ class DreaminaSession:
         """Pick up everything the journal still owes; nothing is ever submitted by this.
 
         That is: submits without a known outcome, pending jobs, and finished ones with files
-        missing. The jobs are tracked from here on; await them for their files.
+        missing. The jobs are tracked from here on, also those that this session had given
+        up; await them for their files.
         """
         parts = self._require_open()
         owed = await parts.journal.owed()
-        broken = await self._with_missing_files(parts, await parts.journal.finished())
-        entries = [self._adopt(parts, entry) for entry in owed + broken]
+        finished = await self._require_open().journal.finished()
+        broken = await self._with_missing_files(self._require_open(), finished)
+        await self._with_missing_files(self._require_open(), owed)
+        self._require_open()  # it may have been closed meanwhile, each time
+        entries = [self._adopt(parts, entry, anew=True) for entry in owed + broken]
         return [self._job(parts, entry) for entry in entries]
 
     async def _with_missing_files(self, parts: _Parts, finished: list[Entry]) -> list[Entry]:
@@ -410,16 +440,27 @@ class DreaminaSession:
         if entry is not None:
             return entry
         entry = await parts.journal.get(job_id)
+        self._require_open()
         if entry is None:
             return parts.jobs.ledger.get(job_id)
-        if entry.state is JobState.DONE and not await self._with_missing_files(parts, [entry]):
-            return self._adopt(parts, entry, complete=True)
-        return self._adopt(parts, entry)
+        complete = await self._is_complete(parts, entry)
+        self._require_open()
+        return self._adopt(parts, entry, complete=complete)
 
-    def _adopt(self, parts: _Parts, entry: Entry, *, complete: bool = False) -> Entry:
+    async def _is_complete(self, parts: _Parts, entry: Entry) -> bool:
+        if entry.state is not JobState.DONE:
+            return False
+        return not await self._with_missing_files(parts, [entry])
+
+    def _adopt(
+        self, parts: _Parts, entry: Entry, *, complete: bool = False, anew: bool = False
+    ) -> Entry:
         """Take a job from the journal into this session; no await, so none comes twice."""
         here = parts.jobs.ledger.get(entry.job_id)
         if here is not None:
+            if anew and here.over and here.state is entry.state:
+                here.over, here.result, here.saved = False, None, entry.saved
+                self._take_up(parts, here, complete=False)
             return here
         parts.jobs.ledger.add(entry)
         self._take_up(parts, entry, complete=complete)
@@ -486,16 +527,25 @@ class DreaminaSession:
 
     async def _settle_attached(self, parts: _Parts, entry: Entry) -> None:
         """Merge what the journal already knows of an attached job, then track it."""
-        known = await parts.journal.get(entry.history_id or entry.job_id)
-        if known is None and entry.submit_id:
-            known = await parts.journal.get(entry.submit_id)
-        complete = False
-        if known is not None:
-            missing = await self._with_missing_files(parts, [known])
-            complete = known.state is JobState.DONE and not missing
-            parts.jobs.ledger.take_over(entry, known)
-        else:
+        try:
+            known = await parts.journal.get(entry.history_id or entry.job_id)
+            if known is None and entry.submit_id:
+                known = await parts.journal.get(entry.submit_id)
+            complete = known is not None and await self._is_complete(parts, known)
+        except DreaminaError as error:
+            parts.jobs.give_up(entry, error, keep=False)
+            return
+        if entry.error is not None:  # given up meanwhile
+            return
+        if known is None:
             parts.jobs.remember(entry)
+        else:
+            here = parts.jobs.ledger.get(known.job_id)
+            if here is not None and here is not entry:
+                await parts.jobs.until_over(here)
+                parts.jobs.end_like(entry, here)
+                return
+            parts.jobs.ledger.take_over(entry, known)
         self._take_up(parts, entry, complete=complete)
         if entry.over:
             parts.jobs.announce_end(entry)
@@ -527,13 +577,6 @@ class DreaminaSession:
         found = zip(asked, reports, strict=True)
         return {one: report for one, report in found if report is not None}
 
-    async def _refresh(self, entry: Entry) -> JobReport | None:
-        poller = self._require_open().poller
-        if entry.history_id is not None:
-            return await poller.look(entry.history_id, "history")
-        assert entry.submit_id is not None
-        return await poller.look(entry.submit_id, "submit")
-
     def events(self) -> Subscription:
         """What happens to all jobs, from now on, until the session is closed."""
         return self._require_open().jobs.hub.subscribe()
@@ -558,6 +601,23 @@ async def journal_jobs(output_dir: str | os.PathLike[str]) -> list[JobRecord]:
         StorageError: there is no journal, or it cannot be read.
     """
     return await asyncio.to_thread(read_records, Path(output_dir))
+
+
+async def _refresh(poller: Poller, entry: Entry) -> JobReport | None:
+    if entry.history_id is not None:
+        return await poller.look(entry.history_id, "history")
+    assert entry.submit_id is not None
+    return await poller.look(entry.submit_id, "submit")
+
+
+def _generate_timeout(entry: Entry | None, submit_id: str, timeout: float | None) -> JobTimeout:
+    if entry is None or entry.state is JobState.PLANNED:
+        return JobTimeout(f"the job was not yet sent after {timeout} s", "no", submit_id)
+    return JobTimeout(
+        f"the job is still {entry.state} after {timeout} s; it goes on, and `resume` finds it",
+        charged_in(entry.state),
+        submit_id,
+    )
 
 
 async def _all(looks: Iterable[Awaitable[Any]]) -> list[Any]:

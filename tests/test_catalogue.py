@@ -90,8 +90,12 @@ def test_no_two_models_answer_to_one_name(models):
     assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize(("find", "models"), [(image_model, IMAGE_MODELS), (video_model, VIDEO_MODELS)])
-@pytest.mark.parametrize("name", ["jimeng-9", "", "HIGH_AES_GENERAL_V40", "即梦", None, 4.0, ["4.0"]])
+@pytest.mark.parametrize(
+    ("find", "models"), [(image_model, IMAGE_MODELS), (video_model, VIDEO_MODELS)]
+)
+@pytest.mark.parametrize(
+    "name", ["jimeng-9", "", "HIGH_AES_GENERAL_V40", "即梦", None, 4.0, ["4.0"]]
+)
 def test_an_unknown_model_lists_those_there_are(find, models, name):
     with pytest.raises(InvalidRequest) as caught:
         find(name)

@@ -47,7 +47,9 @@ def test_no_prefix_is_not_mistaken_for_one():
     assert Credentials("usa" + TOKEN).region is Region.CN
 
 
-@pytest.mark.parametrize(("given_region", "expected"), [("us", "US"), (" JP ", "JP"), (Region.SG, "SG")])
+@pytest.mark.parametrize(
+    ("given_region", "expected"), [("us", "US"), (" JP ", "JP"), (Region.SG, "SG")]
+)
 def test_a_region_may_be_given_in_words(given_region, expected):
     assert Credentials(TOKEN, region=given_region).region.name == expected
 
@@ -123,7 +125,7 @@ def secretive():
 def test_no_way_of_printing_shows_a_secret(secretive, caplog):
     with caplog.at_level(logging.DEBUG):
         logging.getLogger("t").warning("%s %r", secretive, secretive)
-    ways = [repr(secretive), str(secretive), f"{secretive}", "%r" % (secretive,), caplog.text]
+    ways = [repr(secretive), str(secretive), f"{secretive}", format(secretive), caplog.text]
     assert not any(CANARY in way for way in ways)
     assert "HK" in repr(secretive)
 

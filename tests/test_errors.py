@@ -80,7 +80,9 @@ def _is_error(value):
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-@pytest.mark.parametrize("twin", [copy.copy, copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])
+@pytest.mark.parametrize(
+    "twin", [copy.copy, copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))]
+)
 def test_every_fact_survives_copying_and_pickling(cls, twin):
     error = full(cls)
     again = twin(error)

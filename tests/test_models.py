@@ -38,7 +38,19 @@ class Odd:
         return 1
 
 
-BAD_PROMPTS = ["", "   ", "\n\t", "\u3000", "猫" * 1_000_000, "a\0b", "\ud83d", None, 7, b"cat", ["cat"]]
+BAD_PROMPTS = [
+    "",
+    "   ",
+    "\n\t",
+    "\u3000",
+    "猫" * 1_000_000,
+    "a\0b",
+    "\ud83d",
+    None,
+    7,
+    b"cat",
+    ["cat"],
+]
 
 
 @pytest.mark.parametrize("request_type", [ImageRequest, VideoRequest])
@@ -66,7 +78,9 @@ NOT_A_STRENGTH = [-0.1, 1.1, math.nan, math.inf, -math.inf, True, False, "0.5", 
 
 
 def _short(value):
-    return f"{type(value).__name__}-{value!r:.8}" if not isinstance(value, int) else f"{value % 997}"
+    return (
+        f"{type(value).__name__}-{value!r:.8}" if not isinstance(value, int) else f"{value % 997}"
+    )
 
 
 def refused(request_type, name, values):

@@ -19,6 +19,7 @@ from dreamina_async.errors import (
     AuthenticationError,
     DreaminaError,
     InsufficientCredit,
+    ProtocolError,
     RateLimited,
     ServiceUnavailable,
     StorageError,
@@ -41,6 +42,9 @@ _FORECAST_INTERVALS = 2.0
 
 _FORECAST_START, _FORECAST_END = 0.37, 1.1
 """Real run times were 0.37 to 1.1 of the service's own forecast (protocol notes 5.3)."""
+
+_SOONEST = 1.0
+"""A short forecast brings the first look forward, but no further than this many seconds."""
 
 _STRETCH = 1.5
 """How far a forecast that has not run out stretches the interval; more would make one that
@@ -72,6 +76,8 @@ def first_look_after(sight: Sight, policy: PollingPolicy) -> float:
     forecast = sight.progress.forecast or 0.0
     hinted = min(_FORECAST_START * forecast, _FORECAST_INTERVALS * interval)
     wanted = max(_FIRST_INTERVALS * interval, _FIRST_LOOK * median, hinted)
+    if forecast:
+        wanted = min(wanted, max(_SOONEST, _FORECAST_END * forecast))
     return min(policy.max_interval, wanted)
 
 
@@ -176,7 +182,7 @@ def submit_verdict(
     if isinstance(error, TransportError) and not error.sent:
         exhausted = attempt >= policy.attempts
         return SubmitVerdict(Step.REFUSED if exhausted else Step.RETRY, after)
-    if error.charged != "no" or isinstance(error, TransportError):
+    if error.charged != "no" or isinstance(error, TransportError | ProtocolError):
         return SubmitVerdict(Step.LOOK_UP)
     stopping = (AuthenticationError, InsufficientCredit, AccountRestricted, StorageError)
     if isinstance(error, stopping):

@@ -26,8 +26,19 @@ IdKind = Literal["history", "submit"]
 
 # Headers copied from a browser may hold these; they belong to its connection, not to ours.
 _FRAMING = frozenset(
-    "host connection keep-alive te trailer upgrade expect transfer-encoding "
-    "content-length content-encoding accept-encoding".split()
+    {
+        "accept-encoding",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
 )
 
 

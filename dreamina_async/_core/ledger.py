@@ -88,7 +88,13 @@ class Ledger:
         return self._entries.get(job_id)
 
     def take_over(self, entry: Entry, known: Entry) -> None:
-        """An attached job turned out to be one that the journal knows, perhaps by another id."""
+        """An attached job turned out to be one that the journal knows, perhaps by another id.
+
+        Raises:
+            KeyError: that one is here already; nothing has changed then.
+        """
+        if self._entries.get(known.job_id, entry) is not entry:
+            raise KeyError(known.job_id)
         del self._entries[entry.job_id]
         self._counts[entry.kind, entry.state] -= 1
         for name in ("job_id", "kind", "state", "created_at", "submit_id", "sent_at", "saved"):

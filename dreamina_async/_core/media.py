@@ -12,7 +12,9 @@ from dreamina_async.models import MediaFile, MediaItem
 _UNKNOWN_LIFE = 3600.0
 """Seconds assumed for a URL that does not tell: the shortest life seen."""
 
-_VIDEO_EXPIRY = re.compile(r"^/[^/]+/([0-9a-f]{8})/")
+_VIDEO_EXPIRY = re.compile(r"^/[^/]+/([0-9a-f]{8})/video/")
+_COMPATIBLE = ipaddress.IPv6Network("::/96")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _LATEST = 4_102_444_800.0  # the year 2100: later is nonsense
 
 
@@ -22,7 +24,10 @@ def expires_at(url: str, received_at: float) -> float:
     Query `x-expires` (images), else the hexadecimal second path segment (videos), else
     query `expires`, else an hour from receipt.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return received_at + _UNKNOWN_LIFE
     query = parse_qs(parts.query)
     candidates = [query.get("x-expires", [""])[0]]
     segment = _VIDEO_EXPIRY.match(parts.path)
@@ -70,12 +75,12 @@ def check_media_url(url: str, *, loopback: bool) -> None:
         loopback: whether the session talks to a service on this machine.
 
     Raises:
-        DownloadError: scheme, user part or literal address are not allowed. Names are
+        DownloadError: scheme, user part, port or literal address are not allowed. Names are
             checked once more when they are resolved.
     """
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
+        host, port = parts.hostname or "", parts.port
     except ValueError:
         raise DownloadError("the media URL is not a URL", "yes") from None
     if not host or parts.username is not None or parts.password is not None:
@@ -83,7 +88,7 @@ def check_media_url(url: str, *, loopback: bool) -> None:
     if loopback and is_loopback(host):
         if parts.scheme in ("http", "https"):
             return
-    elif parts.scheme == "https" and is_public_host(host):
+    elif parts.scheme == "https" and port in (None, 443) and is_public_host(host):
         return
     raise DownloadError(f"the media URL leads to {parts.scheme}://{host}, which is refused", "yes")
 
@@ -103,5 +108,13 @@ def is_public_address(address: str) -> bool:
         ValueError: it is no literal address.
     """
     ip = ipaddress.ip_address(address.split("%")[0])
-    mapped = getattr(ip, "ipv4_mapped", None)
-    return (mapped or ip).is_global and not ip.is_multicast
+    if isinstance(ip, ipaddress.IPv6Address):
+        ip = _embedded(ip) or ip
+    return ip.is_global and not ip.is_multicast
+
+
+def _embedded(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 one stands for: mapped, compatible, 6to4, or NAT64."""
+    if ip in _COMPATIBLE or ip in _NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
+    return ip.ipv4_mapped or ip.sixtofour

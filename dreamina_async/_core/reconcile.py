@@ -25,7 +25,6 @@ _SUCCESS = frozenset({50, 21})
 _RUNNING = frozenset({0, 20, 42, 45})
 _FINISHING = frozenset({42, 45})
 _DELETED = 100
-_AMBIGUOUS = 10
 
 _QUEUEING, _QUEUE_FAILED = 1, 4
 
@@ -48,6 +47,8 @@ class Sight:
         looks_failed: reports in a row that say it failed.
         looks_same: reports in a row with the same results.
         same_since: when the results were last seen to change.
+        looks_done: reports in a row that say it succeeded.
+        done_since: when the first of these came.
         results: how many results the last report held.
     """
 
@@ -60,6 +61,8 @@ class Sight:
     looks_failed: int = 0
     looks_same: int = 0
     same_since: float | None = None
+    looks_done: int = 0
+    done_since: float | None = None
     results: int = 0
     progress: Progress = field(factory=Progress)
     queue: QueueInfo | None = None
@@ -151,6 +154,7 @@ def _lost(message: str) -> JobLost:
 def _noted(sight: Sight, report: JobReport, now: float) -> Sight:
     results = len(report.items)
     same = results == sight.results and sight.same_since is not None
+    done = _says_success(report)
     return evolve(
         sight,
         seen=True,
@@ -159,6 +163,8 @@ def _noted(sight: Sight, report: JobReport, now: float) -> Sight:
         looks_failed=sight.looks_failed + 1 if _says_failed(report) else 0,
         looks_same=sight.looks_same + 1 if same else 1,
         same_since=sight.same_since if same else now,
+        looks_done=sight.looks_done + 1 if done else 0,
+        done_since=(now if sight.done_since is None else sight.done_since) if done else None,
         results=results,
         progress=_progress(sight, report),
         queue=report.queue or sight.queue,
@@ -170,8 +176,6 @@ def _says_failed(report: JobReport) -> bool:
     if report.items:
         return status in _FAILED
     queue_failed = report.queue is not None and report.queue.status == _QUEUE_FAILED
-    if status == _AMBIGUOUS or status in _SUCCESS:
-        return report.fail_code is not None or queue_failed
     return status in _FAILED or report.fail_code is not None or queue_failed
 
 
@@ -202,9 +206,9 @@ def _failed(sight: Sight, report: JobReport) -> Verdict:
 
 def _empty(sight: Sight, report: JobReport, now: float, polling: PollingPolicy) -> Verdict:
     """Success without a result: signing lags at times, so it is looked at again (AIC)."""
-    waited = now - (sight.same_since if sight.same_since is not None else now)
-    patient = waited < polling.empty_grace or sight.looks_same < _LOOKS_TO_SETTLE
-    if not _says_success(report) or patient:
+    if sight.done_since is None or sight.looks_done < _LOOKS_TO_SETTLE:
+        return Pending()
+    if now - sight.done_since < polling.empty_grace:
         return Pending()
     return Over(
         JobFailed("the service reports success without any result", "yes", code=report.fail_code)
@@ -234,7 +238,7 @@ def _settled(sight: Sight, report: JobReport, now: float, polling: PollingPolicy
         return False
     if _says_success(report) or report.finish_time is not None:
         return True
-    return now - (sight.same_since or now) >= polling.stable_after
+    return sight.same_since is not None and now - sight.same_since >= polling.stable_after
 
 
 def _ready(sight: Sight, report: JobReport) -> Ready:

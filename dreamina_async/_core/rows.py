@@ -1,6 +1,7 @@
 """A job's journal row: our values <-> plain columns. Strict, for these are our own files."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,8 @@ from dreamina_async.models import (
     JobResult,
     JobState,
     MediaFile,
+    canonical_submit_id,
+    check_history_id,
     request_from_dict,
     request_to_dict,
 )
@@ -51,6 +54,11 @@ MEDIA_COLUMNS = (
     "duration_ms",
     "uri",
 )
+
+
+_KINDS = ("image", "video")
+_LATEST = 253_402_300_800  # the year 10000, which no date reaches
+_FILE_NAME = re.compile(r"[0-9A-Za-z_-][0-9A-Za-z._-]{0,100}")
 
 
 def job_row(entry: Entry, now: float) -> tuple[Any, ...]:
@@ -98,11 +106,12 @@ def entry_from_rows(row: Row, media: Iterable[Row], root: Path) -> Entry:
     """
     try:
         return _entry(row, media, root)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise StorageError(f"the journal's row of job {row['job_id']!r} is damaged") from error
 
 
 def _entry(row: Row, media: Iterable[Row], root: Path) -> Entry:
+    _check_job(row)
     folder = root / folder_name(row["submit_id"], row["history_id"])
     request = request_from_dict(json.loads(row["request"])) if row["request"] else None
     return Entry(
@@ -122,7 +131,40 @@ def _entry(row: Row, media: Iterable[Row], root: Path) -> Entry:
     )
 
 
+def _check_job(row: Row) -> None:
+    """Its ids become a path and its times dates, so nothing odd may pass."""
+    _require(row["submit_id"] is not None or row["history_id"] is not None)
+    if row["submit_id"] is not None:
+        canonical_submit_id(row["submit_id"])
+    if row["history_id"] is not None:
+        check_history_id(row["history_id"])
+    _require(row["kind"] in _KINDS and _is_count(row["missing"]) and _is_time(row["created_at"]))
+    times = (row["sent_at"], row["finished_at"], row["saved_at"])
+    _require(all(at is None or _is_time(at) for at in times))
+
+
+def _check_media(row: Row) -> None:
+    name = row["name"]
+    _require(isinstance(name, str) and bool(_FILE_NAME.fullmatch(name)) and row["kind"] in _KINDS)
+    _require(_is_count(row["place"]) and _is_count(row["size"]))
+    _require(all(isinstance(row[column], str) for column in ("format", "sha256", "uri")))
+
+
+def _require(fine: bool) -> None:
+    if not fine:
+        raise ValueError("a value that this package never wrote")
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value < _LATEST
+
+
 def _media_file(row: Row, folder: Path) -> MediaFile:
+    _check_media(row)
     return MediaFile(
         path=folder / row["name"],
         kind=row["kind"],
@@ -191,7 +233,7 @@ def job_document(result: JobResult) -> dict[str, Any]:
 
 def _media_document(file: MediaFile) -> dict[str, Any]:
     names = [attribute.name for attribute in fields(MediaFile) if attribute.name != "path"]
-    return {"file": file.path.name, **{name: getattr(file, name) for name in names}}
+    return {"path": file.path.name, **{name: getattr(file, name) for name in names}}
 
 
 _ERRORS: dict[str, type[DreaminaError]] = {
@@ -209,8 +251,16 @@ def _error_to_dict(error: DreaminaError) -> dict[str, Any]:
 def _error_from_dict(data: Mapping[str, Any]) -> DreaminaError:
     values: list[Any] = data["fields"]
     # `allowed`: JSON has no tuples
-    arguments: list[Any] = [tuple[Any, ...](one) if type(one) is list else one for one in values]
+    arguments: list[Any] = [_frozen(one) for one in values]
     return _ERRORS[data["type"]](*arguments)
+
+
+def _frozen(value: Any) -> Any:
+    match value:
+        case [*parts]:
+            return tuple(parts)
+        case _:
+            return value
 
 
 def _dumps(value: Any) -> str:

@@ -26,6 +26,7 @@ from dreamina_async.errors import (
     DownloadError,
     DreaminaError,
     IncompleteDownload,
+    ProtocolError,
     StorageError,
     TransportError,
     UrlExpired,
@@ -42,16 +43,29 @@ Refresh = Callable[[Entry], Awaitable[JobReport | None]]
 
 
 @define(eq=False)
+class _Delivery:
+    """One go at a job's files. The first that fails ends it; `resume` begins another."""
+
+    entry: Entry
+    left: int = 0
+    ended: bool = False
+
+
+@define(eq=False)
 class _File:
     """One file on its way."""
 
-    entry: Entry
+    delivery: _Delivery
     index: int
     item: MediaItem
     received_at: float
     rendition: int = 0
     refreshes: int = 0
     attempt: int = 0
+
+    @property
+    def entry(self) -> Entry:
+        return self.delivery.entry
 
     @property
     def url(self) -> str:
@@ -72,7 +86,6 @@ class Downloader:
     settings: Settings
     refresh: Refresh
     _queue: list[tuple[float, int, _File]] = field(factory=list)
-    _left: dict[str, int] = field(factory=dict)
     _serials: "count[int]" = field(factory=count)
     _ready: asyncio.Event = field(factory=asyncio.Event)
 
@@ -82,17 +95,20 @@ class Downloader:
 
     async def deliver(self, entry: Entry, items: tuple[MediaItem, ...]) -> None:
         """Queue what is missing of a finished job."""
+        delivery = _Delivery(entry)
         try:
             await self.files.clean_folder(self.jobs.folder(entry))
+            if entry.over:  # given up meanwhile
+                return
             todo = plan(items, entry.saved)
-            self._left[entry.job_id] = len(todo)
+            delivery.left = len(todo)
             now = self.clock.wall()
             for index, item in todo:
-                self._push(_File(entry, index, item, now))
+                self._push(_File(delivery, index, item, now))
             if not todo:
                 await self._complete(entry)
         except DreaminaError as error:
-            self._give_up(entry, error)
+            self._give_up(delivery, error)
 
     def _push(self, file: _File) -> None:
         heapq.heappush(self._queue, (file.expiry(), next(self._serials), file))
@@ -105,39 +121,37 @@ class Downloader:
                 self._ready.clear()
                 await self._ready.wait()
             _, _, file = heapq.heappop(self._queue)
-            if not file.entry.over:
+            if not file.entry.over and not file.delivery.ended:
                 await self._bring(file)
 
     async def _bring(self, file: _File) -> None:
         try:
             media = await self._fetch(file)
             self.jobs.file_saved(file.entry, media)
-            if self._was_last(file.entry):
+            file.delivery.left -= 1
+            if file.delivery.left == 0 and not file.entry.over:
                 await self._complete(file.entry)
         except DreaminaError as error:
-            self._give_up(file.entry, error)
-
-    def _was_last(self, entry: Entry) -> bool:
-        if entry.job_id not in self._left:  # the job was given up for another file's sake
-            return False
-        self._left[entry.job_id] -= 1
-        return self._left[entry.job_id] == 0
+            self._give_up(file.delivery, error)
 
     async def _complete(self, entry: Entry) -> None:
         """All files stand: say so in the folder, then in the journal."""
-        self._left.pop(entry.job_id, None)
         entry.saved_at = self.clock.wall()
         path = self.jobs.folder(entry) / "job.json"
         document = job_document(result_of(entry))
         await self.files.write_json(path, document, durable=self.policy.durable)
+        if entry.over:  # given up while that was written
+            return
         await self.jobs.saved(entry)
 
-    def _give_up(self, entry: Entry, error: DreaminaError) -> None:
+    def _give_up(self, delivery: _Delivery, error: DreaminaError) -> None:
         """The job stays READY: paid, finished, and owed by the next `resume`."""
-        self._left.pop(entry.job_id, None)
+        if delivery.ended:  # for another file's sake; perhaps it is brought anew by now
+            return
+        delivery.ended = True
         if isinstance(error, StorageError):
             self.jobs.stopped = error
-        self.jobs.give_up(entry, evolve(error, charged="yes"))
+        self.jobs.give_up(delivery.entry, evolve(error, charged="yes"))
 
     # ---- one file ----------------------------------------------------------------------
 
@@ -184,7 +198,11 @@ class Downloader:
     async def _renew(self, file: _File) -> None:
         file.refreshes += 1
         self.jobs.counters.refreshes += 1
-        report = await self.refresh(file.entry)
+        try:
+            report = await self.refresh(file.entry)
+        except ProtocolError as error:  # this look told nothing; the next one may
+            _log.info("job %s: no fresh URL: %s", file.entry.job_id, error)
+            return
         fresh = [one for one in report.items if one.uri == file.item.uri] if report else []
         if fresh:
             file.item, file.rendition = fresh[0], 0
@@ -196,7 +214,7 @@ class Downloader:
             size = _announced_size(stream, self._limit(file))
             part = await self.files.open_part(
                 folder,
-                f"{file.index}-{file.attempt}",
+                f"{file.index}-{next(self._serials)}",
                 file.item.kind,
                 durable=self.policy.durable,
             )

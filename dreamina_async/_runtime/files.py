@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -123,11 +124,7 @@ class PartFile:
         await self._files.run(self._discard)
 
     def _discard(self) -> None:
-        try:
-            self._writer.close()
-        except OSError:
-            self._writer.raw.close()
-        self.path.unlink(missing_ok=True)
+        _throw_away(self._writer, self.path)
 
 
 @define(eq=False)
@@ -154,9 +151,15 @@ class Files:
             StorageError: the folder or the file cannot be made.
         """
         path = folder / f".{name}{_PART_SUFFIX}"
-        with _storage(path):
-            writer = await self.run(_open_writer, path, kind)
         loop = asyncio.get_running_loop()
+        opening = loop.run_in_executor(self._pool, _open_writer, path, kind, durable)
+        with _storage(path):
+            try:
+                writer = await outlast(opening)
+            except asyncio.CancelledError:
+                if not opening.exception():  # opened, but nobody is left to close it
+                    await self.run(_throw_away, opening.result(), path)
+                raise
         return PartFile(path, durable, writer, wrap(writer, loop=loop, executor=self._pool), self)
 
     async def write_json(self, path: Path, data: Any, *, durable: bool) -> None:
@@ -201,15 +204,27 @@ class _storage:  # noqa: N801 - reads as a function
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+        if isinstance(error, OSError):  # a network file system may even say TimeoutError
             reason = error.strerror or str(error)
             raise StorageError(f"cannot write: {reason}", path=str(self._path)) from error
 
 
-def _open_writer(path: Path, kind: MediaKind) -> _CheckedWriter:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _open_writer(path: Path, kind: MediaKind, durable: bool) -> _CheckedWriter:
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if durable:  # the folder's own entry, too
+            _fsync_folder(path.parent.parent)
     descriptor = os.open(path, _CREATE, 0o666)
     return _CheckedWriter(io.FileIO(descriptor, "wb"), kind)
+
+
+def _throw_away(writer: _CheckedWriter, path: Path) -> None:
+    try:
+        writer.close()
+    except OSError:
+        writer.raw.close()
+    with suppress(OSError):
+        path.unlink()
 
 
 def _candidates(final: Path) -> Iterable[Path]:
@@ -224,7 +239,7 @@ def _move_unless_there(source: Path, target: Path) -> None:
     except FileExistsError:
         raise
     except OSError:  # a file system without hard links
-        if target.exists():
+        if os.path.lexists(target):
             raise FileExistsError(target) from None
         source.replace(target)
         return
@@ -250,12 +265,17 @@ def _write_json(path: Path, data: Any, durable: bool) -> None:
     part = path.with_name(f".{path.name}{_PART_SUFFIX}")
     part.unlink(missing_ok=True)
     text = json.dumps(data, ensure_ascii=False, indent=2) + "\n"
-    with os.fdopen(os.open(part, _CREATE, 0o666), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        if durable:
-            os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with os.fdopen(os.open(part, _CREATE, 0o666), "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
     if durable:
         _fsync_folder(path.parent)
 
@@ -272,7 +292,8 @@ def _prepare_folder(folder: Path) -> None:
 def _clean_folder(folder: Path) -> None:
     if folder.is_dir():
         for part in folder.glob(f".*{_PART_SUFFIX}"):
-            part.unlink(missing_ok=True)
+            if part.is_symlink() or part.is_file():
+                part.unlink(missing_ok=True)
 
 
 def _all_there(files: Sequence[tuple[Path, int]]) -> list[bool]:

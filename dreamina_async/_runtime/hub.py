@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
+from weakref import WeakSet
 
 from attrs import define, field
 
@@ -29,6 +30,7 @@ class Subscription(AsyncIterator[Event]):
         self._waiting: deque[Event] = deque()
         self._arrived = asyncio.Event()
         self._closed = False
+        self._limit = _ROOM
 
     def __aiter__(self) -> Self:
         return self
@@ -39,10 +41,7 @@ class Subscription(AsyncIterator[Event]):
                 raise StopAsyncIteration
             self._arrived.clear()
             await self._arrived.wait()
-        event = self._waiting.popleft()
-        if self._job_id is not None and isinstance(event, TERMINAL_EVENTS):
-            self.close()
-        return event
+        return self._waiting.popleft()
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,22 +68,26 @@ class Subscription(AsyncIterator[Event]):
         """Take an event in, if it is for this listener."""
         if self._job_id is not None and event.job_id != self._job_id:
             return
-        if len(self._waiting) >= _ROOM:
+        if len(self._waiting) >= self._limit:
             self._make_room()
         self._waiting.append(event)
         self._arrived.set()
+        if self._job_id is not None and isinstance(event, TERMINAL_EVENTS):
+            self.close()
 
     def _make_room(self) -> None:
         kept = [event for event in self._waiting if not isinstance(event, _DROPPABLE)]
         self.dropped += len(self._waiting) - len(kept)
         self._waiting = deque(kept)
+        # looking through a long queue for every event would be quadratic
+        self._limit = max(_ROOM, 2 * len(kept))
 
 
 @define(eq=False)
 class Hub:
-    """Every listener of one session."""
+    """Every listener of one session; one that nobody holds any more is gone by itself."""
 
-    _listeners: set[Subscription] = field(factory=set)
+    _listeners: "WeakSet[Subscription]" = field(factory=WeakSet)
     _closed: bool = False
 
     def subscribe(self, job_id: str | None = None) -> Subscription:

@@ -19,7 +19,7 @@ from dreamina_async._runtime.clock import Clock
 from dreamina_async._runtime.finishing import settled
 from dreamina_async._runtime.hub import Hub
 from dreamina_async._runtime.journal import Journal
-from dreamina_async.errors import DreaminaError, StorageError
+from dreamina_async.errors import Charged, DreaminaError, StorageError
 from dreamina_async.models import JobReport, JobState, MediaFile, Statistics
 
 Future = asyncio.Future[None]
@@ -85,13 +85,15 @@ class Jobs:
         Raises:
             StorageError: it is not on the disk, so it must not be sent.
         """
+        before = entry.state
         self.ledger.move(entry, JobState.INTENT)
         entry.sent_at = self.clock.wall()
         entry.error = None
         try:
             await self._write(entry)
         except StorageError:
-            self.ledger.move(entry, JobState.PLANNED)
+            if entry.state is JobState.INTENT:
+                self.ledger.move(entry, before)
             raise
 
     def withdraw_intent(self, entry: Entry, reason: DreaminaError) -> None:
@@ -109,6 +111,8 @@ class Jobs:
         entry.error = None
         await self._write(entry)
         self.counters.accepted += 1
+        if entry.over:  # given up while that was written
+            return
         self._publish(events.Submitted, entry, history_id=entry.history_id)
         self._wake(self._accepted, entry)
 
@@ -118,6 +122,22 @@ class Jobs:
 
     def announce_end(self, entry: Entry) -> None:
         """A job from the journal that was over before anybody waited for it."""
+        self._end(entry)
+
+    def end_like(self, entry: Entry, other: Entry) -> None:
+        """One job was known by two of its ids; what became of it became of both."""
+        if entry.over:
+            return
+        entry.history_id = entry.history_id or other.history_id
+        entry.submit_id = entry.submit_id or other.submit_id
+        if other.state in (JobState.READY, JobState.DONE):
+            self.ledger.move(entry, JobState.READY)
+        self.ledger.move(entry, other.state)
+        entry.result, entry.error, entry.saved = other.result, other.error, other.saved
+        if entry.result is not None:
+            self._publish(events.Saved, entry, result=entry.result)
+        elif entry.error is not None:
+            self._publish(events.Failed, entry, state=entry.state, error=entry.error)
         self._end(entry)
 
     def progressed(self, entry: Entry) -> None:
@@ -141,10 +161,12 @@ class Jobs:
 
     def file_saved(self, entry: Entry, file: MediaFile) -> None:
         """One file stands complete under its final name."""
-        entry.saved = tuple(sorted((*entry.saved, file), key=lambda one: one.index))
+        others = [one for one in entry.saved if one.index != file.index]
+        entry.saved = tuple(sorted((*others, file), key=lambda one: one.index))
         self.journal.put_media(entry.job_id, file)
         self.counters.files += 1
-        self._publish(events.FileSaved, entry, media=file)
+        if not entry.over:
+            self._publish(events.FileSaved, entry, media=file)
 
     async def saved(self, entry: Entry) -> None:
         """Every file is on disk, and the journal knows it."""
@@ -197,7 +219,8 @@ class Jobs:
 
     def downloading(self, entry: Entry, index: int, received: int, size: int | None) -> None:
         """Bytes of one file have arrived."""
-        self._publish(events.Downloading, entry, index=index, received=received, size=size)
+        if not entry.over:
+            self._publish(events.Downloading, entry, index=index, received=received, size=size)
 
     def waits(self, entry: Entry, reason: DreaminaError) -> None:
         """The submit waits for a slot or for better times."""
@@ -254,3 +277,10 @@ class Jobs:
 
     def _publish(self, kind: Callable[..., events.Event], entry: Entry, **facts: Any) -> None:
         self.hub.publish(kind(entry.job_id, self.clock.wall(), **facts))
+
+
+def charged_in(state: JobState) -> Charged:
+    """What is known of a job's price from where it stands."""
+    if state is JobState.PLANNED:
+        return "no"
+    return "unknown" if state in (JobState.INTENT, JobState.UNKNOWN) else "yes"

@@ -13,7 +13,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -32,7 +32,7 @@ from dreamina_async._core.rows import (
     record_of,
 )
 from dreamina_async._runtime.finishing import outlast, settled
-from dreamina_async.errors import DreaminaError, JournalLocked, StorageError
+from dreamina_async.errors import DreaminaError, JournalLocked, SessionClosed, StorageError
 from dreamina_async.models import JobRecord, JobState, MediaFile
 
 T = TypeVar("T")
@@ -108,6 +108,7 @@ class Journal:
     _queue: "SimpleQueue[_Item | None]" = field(factory=SimpleQueue)
     _thread: threading.Thread | None = None
     _poison: StorageError | None = None
+    _closed: bool = False
 
     @classmethod
     async def open(cls, root: Path, *, region: str) -> "Journal":
@@ -122,8 +123,15 @@ class Journal:
             StorageError: it cannot be opened, is damaged, or is of another region.
         """
         loop = asyncio.get_running_loop()
-        opened = await outlast(loop.run_in_executor(None, _open, root, region))
-        connection, lock, journal_id = opened
+        opening = loop.run_in_executor(None, _open, root, region)
+        try:
+            connection, lock, journal_id = await outlast(opening)
+        except asyncio.CancelledError:
+            if not opening.exception():  # opened, but nobody is left to close it
+                connection, lock, _ = opening.result()
+                connection.close()
+                _unlock(lock)
+            raise
         journal = cls(root, journal_id, loop, connection, lock)
         journal._thread = threading.Thread(
             target=journal._serve, name="dreamina-journal", daemon=True
@@ -167,16 +175,23 @@ class Journal:
         future.add_done_callback(_consume)
         if self._poison is not None:
             future.set_exception(self._poison)
+        elif self._closed:  # its thread is gone: the future would never be done
+            future.set_exception(SessionClosed("the journal is closed"))
         else:
             self._queue.put(_Item(work, future))
         return future
 
     async def aclose(self) -> None:
-        """Commit what is queued, close, and let go of the lock."""
+        """Commit what is queued, close, and let go of the lock. Twice is fine."""
+        self._closed = True
         self._queue.put(None)
-        if self._thread is not None:
-            await outlast(self._loop.run_in_executor(None, self._thread.join))
-        os.close(self._lock)
+        try:
+            if self._thread is not None:
+                await outlast(self._loop.run_in_executor(None, self._thread.join))
+        finally:
+            lock, self._lock = self._lock, -1
+            if lock >= 0:
+                _unlock(lock)
 
     # ---- in the journal's thread -------------------------------------------------------
 
@@ -202,7 +217,7 @@ class Journal:
             self._connection.execute("BEGIN IMMEDIATE")
             results = [(item, *_attempt(item.work, self._connection)) for item in items]
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - a dead thread would answer nobody
             self._poison = StorageError(
                 f"the journal cannot be written ({error}); nothing more is submitted",
                 path=str(self.root / JOURNAL_NAME),
@@ -222,8 +237,13 @@ def _attempt(work: Work, connection: sqlite3.Connection) -> tuple[Any, DreaminaE
     """A damaged row is its reader's trouble; an SQLite error is everybody's."""
     try:
         return work(connection), None
+    except sqlite3.Error:
+        raise
     except StorageError as error:
         return None, error
+    except Exception as error:  # noqa: BLE001 - whatever a row holds, the thread must live
+        name = type(error).__name__
+        return None, StorageError(f"the journal cannot hold or read one job's row ({name})")
 
 
 def _resolve(results: list[tuple[_Item, Any, DreaminaError | None]]) -> None:
@@ -265,26 +285,26 @@ def _media_of(connection: sqlite3.Connection, job_id: str) -> list[Row]:
 def _open(root: Path, region: str) -> tuple[sqlite3.Connection, int, str]:
     path = root / JOURNAL_NAME
     try:
-        lock = _lock(root / _LOCK_NAME)
-    except OSError as error:
-        raise StorageError(f"cannot open the journal: {error.strerror}", path=str(path)) from error
-    try:
-        # 0600 before SQLite sees it; its -wal and -shm files take the same mode
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        connection = _connect(path)
-        return connection, lock, _prepare(connection, region, path)
-    except (sqlite3.Error, OSError) as error:
-        os.close(lock)
-        raise StorageError(f"cannot open the journal: {error}", path=str(path)) from error
-    except StorageError:
-        os.close(lock)
-        raise
+        with ExitStack() as undo:
+            lock = _lock(root / _LOCK_NAME)
+            undo.callback(_unlock, lock)
+            if not path.exists():
+                _create(path, region)
+            connection = undo.enter_context(closing(_connect(path, "rw")))
+            journal_id = _prepare(connection, region, path)
+            undo.pop_all()
+            return connection, lock, journal_id
+    except (sqlite3.Error, OSError, KeyError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise StorageError(f"cannot open the journal: {reason}", path=str(path)) from error
 
 
 def _lock(path: Path) -> int:
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     except BlockingIOError:
         holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
         os.close(lock)
@@ -294,26 +314,36 @@ def _lock(path: Path) -> int:
             path=str(path.parent),
             pid=int(holder) if holder.isdigit() else None,
         ) from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    except OSError:
+        os.close(lock)
+        raise
     return lock
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+def _unlock(lock: int) -> None:
+    fcntl.flock(lock, fcntl.LOCK_UN)  # closing is not enough where a forked child holds a copy
+    os.close(lock)
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=5,
+    )
     connection.row_factory = _as_dict
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
     return connection
 
 
 def _prepare(connection: sqlite3.Connection, region: str, path: Path) -> str:
     version = connection.execute("PRAGMA user_version").fetchone()["user_version"]
-    if version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-        _create(connection, region)
-    elif version != _VERSION:
+    if version != _VERSION:
         raise StorageError(
-            f"the journal has version {version}, this program reads {_VERSION}", path=str(path)
+            f"the journal is damaged, or of another program: it has version {version}, this "
+            f"program reads {_VERSION}",
+            path=str(path),
         )
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()["quick_check"]
     if verdict != "ok":
@@ -326,17 +356,40 @@ def _prepare(connection: sqlite3.Connection, region: str, path: Path) -> str:
             f"credentials to {region.upper()}: choose another folder",
             path=str(path),
         )
-    return str(meta["journal_id"])
+    journal_id = meta["journal_id"]
+    # only now is it ours to change
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return str(journal_id)
 
 
-def _create(connection: sqlite3.Connection, region: str) -> None:
-    meta = [("journal_id", str(uuid4())), ("region", region)]
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in _SCHEMA.split(";"):
-        connection.execute(statement)
-    connection.executemany("INSERT INTO meta VALUES (?, ?)", meta)
-    connection.execute(f"PRAGMA user_version = {_VERSION}")
-    connection.execute("COMMIT")
+def _create(path: Path, region: str) -> None:
+    """Made whole under another name: so an empty journal is a damaged one, never a new one."""
+    if path.with_name(f"{path.name}-wal").exists():
+        raise StorageError(
+            "the journal is gone, but what was written to it last is still there (-wal): put it "
+            "back, or choose another folder",
+            path=str(path),
+        )
+    part = path.with_name(f".{path.name}.part")
+    part.unlink(missing_ok=True)
+    # 0600 before SQLite sees it; its -wal and -shm files take the same mode
+    os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    with closing(_connect(part, "rw")) as connection:
+        connection.execute("PRAGMA journal_mode = MEMORY")  # leaves no file of its own behind
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in _SCHEMA.split(";"):
+            connection.execute(statement)
+        meta = [("journal_id", str(uuid4())), ("region", region)]
+        connection.executemany("INSERT INTO meta VALUES (?, ?)", meta)
+        connection.execute(f"PRAGMA user_version = {_VERSION}")
+        connection.execute("COMMIT")
+    part.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def read_records(root: Path) -> list[JobRecord]:
@@ -349,8 +402,7 @@ def read_records(root: Path) -> list[JobRecord]:
     if not path.is_file():
         raise StorageError("there is no journal here: nothing was submitted yet", path=str(path))
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            connection.row_factory = _as_dict
+        with closing(_connect(path, "ro")) as connection:
             rows = connection.execute("SELECT * FROM jobs ORDER BY created_at, rowid").fetchall()
             return [_record(connection, row, root) for row in rows]
     except sqlite3.Error as error:
@@ -359,4 +411,7 @@ def read_records(root: Path) -> list[JobRecord]:
 
 def _record(connection: sqlite3.Connection, row: Row, root: Path) -> JobRecord:
     entry = entry_from_rows(row, _media_of(connection, row["job_id"]), root)
-    return record_of(entry, row["updated_at"], root)
+    try:
+        return record_of(entry, row["updated_at"], root)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise StorageError(f"the journal's row of job {entry.job_id!r} is damaged") from error

@@ -7,8 +7,9 @@ URLs, one-off looks - so that one ceiling holds for all of them and batches fill
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from copy import copy
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from dreamina_async._core.backoff import backoff_after, first_look_after, next_look_after, spread
 from dreamina_async._core.decode import StatusReply, decode_status
@@ -28,6 +29,7 @@ from dreamina_async.errors import (
     JobLost,
     RateLimited,
     ServiceUnavailable,
+    StorageError,
 )
 from dreamina_async.models import JobReport, JobState, MediaItem
 from dreamina_async.settings import Settings
@@ -72,6 +74,7 @@ class Poller:
     _calls: int = 0
     _failures: int = 0
     _refusals: int = 0
+    _closed: DreaminaError | None = None
 
     # ---- what others ask for -----------------------------------------------------------
 
@@ -93,6 +96,8 @@ class Poller:
         Raises:
             DreaminaError: the call failed.
         """
+        if self._closed is not None:
+            raise copy(self._closed)
         answer: asyncio.Future[JobReport | None] = asyncio.get_running_loop().create_future()
         key = _Look(id_, kind, answer)
         self._looks.add(key)
@@ -108,18 +113,21 @@ class Poller:
 
     async def run(self, spawn: Spawn) -> None:
         """Ask until cancelled. `spawn` starts a call in the session's own group."""
+        reached = float("-inf")
         while True:
             # before the ledger is read, or a wake-up in between would be lost
             self._wake.clear()
             if self._calls >= _OVERLAP:
                 await self._wake.wait()
                 continue
-            match self.schedule.next(self.clock.monotonic()):
+            # a timer may fire a hair early: an instant that was waited for has come
+            match self.schedule.next(max(self.clock.monotonic(), reached)):
                 case Ask(kind, keys):
                     self._calls += 1
                     spawn(self._call, kind, keys)
                 case LookAgain(at):
                     await self.clock.wait(self._wake, at)
+                    reached = reached if self._wake.is_set() else at
                 case Idle():
                     await self._wake.wait()
 
@@ -174,7 +182,8 @@ class Poller:
             return
         if damaged is not None:
             _log.warning("job %s: its record cannot be read: %s", key, damaged)
-            self._again(entry)
+            if not self._overdue(entry, damaged):
+                self._again(entry)
             return
         await self._merge(entry, reply.reports.get(id_))
 
@@ -185,8 +194,9 @@ class Poller:
         entry.sight, verdict = reconcile(before, report, self.clock.monotonic(), *policies)
         if report is not None:
             entry.history_id = entry.history_id or report.history_id
-            if entry.state in (JobState.INTENT, JobState.UNKNOWN):
-                await self.jobs.accepted(entry, report.history_id)
+            await self._found(entry, report)
+            if entry.over:  # given up meanwhile
+                return
         match verdict:
             case Pending():
                 if report is not None and _differs(before, entry.sight):
@@ -201,6 +211,15 @@ class Poller:
                 self.jobs.unknown(entry, error)
             case Unanswered():
                 self._unanswered(entry)
+
+    async def _found(self, entry: Entry, report: JobReport) -> None:
+        """A submit whose reply was lost turns out to have arrived."""
+        if entry.state not in (JobState.INTENT, JobState.UNKNOWN):
+            return
+        try:
+            await self.jobs.accepted(entry, report.history_id)
+        except StorageError as error:  # its waiters hear; the journal still holds the intent
+            self.jobs.give_up(entry, evolve(error, charged="yes"))
 
     def _unanswered(self, entry: Entry) -> None:
         if self.on_unanswered(entry):
@@ -220,6 +239,16 @@ class Poller:
         other = absent and entry.sight.looks_absent % 2 == 1
         self._put(entry, now + spread(after, entry.job_id, looks), other_id=other)
 
+    def _overdue(self, entry: Entry, error: DreaminaError) -> bool:
+        """Patience with a job that is there, but of which nothing can be learned, ends too."""
+        assert entry.sight is not None
+        waited = self.clock.monotonic() - entry.sight.since
+        if waited <= self.settings.polling.pending_limit:
+            return False
+        message = f"nothing could be learned of the job within the policy's pending_limit: {error}"
+        self.jobs.unknown(entry, JobLost(message, "unknown"))
+        return True
+
     def _put(
         self, entry: Entry, due: float, *, batch: int | None = None, other_id: bool = False
     ) -> None:
@@ -229,17 +258,18 @@ class Poller:
     # ---- a call that failed ------------------------------------------------------------
 
     def _refused(self, kind: IdKind, keys: Sequence[_Key], error: DreaminaError) -> None:
-        self._failures += 1
         self.jobs.counters.retries += 1
+        if _is_about_the_ids(error):  # the service is well, and so is the login
+            self._failures = self._refusals = 0
+            self._bisect(kind, keys, error)
+            return
+        self._failures += 1
         if isinstance(error, AuthenticationError):
             self._refusals += 1
             if self._refusals >= 2:
                 self._fail(keys, error)
                 self.on_refused(error)
                 return
-        elif _is_about_the_ids(error):
-            self._bisect(kind, keys, error)
-            return
         now = self.clock.monotonic()
         pause = backoff_after(error, "status", self._failures, self.settings.retrying)
         _log.warning("status call failed, next one in %.1f s: %s", pause, error)
@@ -263,6 +293,8 @@ class Poller:
         entry = self.jobs.ledger.get(key)
         if entry is not None and not entry.over and entry.sight is not None:
             _log.warning("job %s: the service refuses to look at it: %s", key, error)
+            if self._overdue(entry, error):
+                return
             self._put(
                 entry,
                 now + next_look_after(entry.sight, now, self.settings.polling),
@@ -285,6 +317,11 @@ class Poller:
                 key.answer.set_exception(error)
 
     def close(self, error: DreaminaError) -> None:
+        """Tell everybody who still waits for an answer, or will: no more is asked."""
+        self._closed = error
+        self.hang_up(error)
+
+    def hang_up(self, error: DreaminaError) -> None:
         """Tell everybody who still waits for an answer."""
         self._fail(tuple(self._looks), error)
 

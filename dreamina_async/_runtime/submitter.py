@@ -8,6 +8,7 @@ again under the same id; and a waiter who goes away takes nothing with him that 
 
 import asyncio
 import logging
+from copy import copy
 
 from attrs import define, evolve, field
 
@@ -19,7 +20,7 @@ from dreamina_async._core.profile import Caller
 from dreamina_async._core.reconcile import Sight
 from dreamina_async._core.window import Window
 from dreamina_async._runtime.clock import Clock
-from dreamina_async._runtime.jobs import Jobs
+from dreamina_async._runtime.jobs import Jobs, charged_in
 from dreamina_async._runtime.poller import Poller, Spawn
 from dreamina_async._runtime.transport import Transport
 from dreamina_async.errors import AccountRestricted, AuthenticationError, DreaminaError
@@ -30,6 +31,9 @@ _log = logging.getLogger("dreamina_async")
 
 _COOL_DOWN = 600.0
 """Seconds after a risk-control answer in which nothing is submitted (AIC's figure)."""
+
+_HAIR = 0.001
+"""Seconds by which a timer may fire early; less is not worth waiting for."""
 
 
 @define(eq=False)
@@ -49,6 +53,8 @@ class Submitter:
     _slots: asyncio.Semaphore = field(init=False)
     _stirred: asyncio.Event = field(factory=asyncio.Event)
     _resubmitted: set[str] = field(factory=set)
+    _turns: dict[Entry, object] = field(factory=dict)
+    """Whose call of `submit` may send an entry: the latest one's."""
     _round: int = 0
     _last_stop: DreaminaError | None = None
     _restricted_until: float = float("-inf")
@@ -64,28 +70,41 @@ class Submitter:
             DreaminaError: nothing more is submitted in this session, or not now.
         """
         if self.jobs.stopped is not None:
-            raise self.jobs.stopped
+            raise copy(self.jobs.stopped)
         if self._last_stop is not None and self.clock.monotonic() < self._restricted_until:
-            raise self._last_stop
+            raise copy(self._last_stop)
 
     async def submit(self, entry: Entry) -> None:
         """Bring one job to the service; ends when the outcome is known or looked up.
 
-        Run it in the session's group: its waiter may go away, it must not.
+        Run it in the session's group: its waiter may go away, it must not. A job that was
+        withdrawn and is wanted again gets a second call while the first may still wait for
+        its slot: only the latest one sends.
         """
+        turn = self._turns[entry] = object()
         try:
-            await self._attempts(entry, self._round)
+            await self._attempts(entry, turn, self._round)
         except DreaminaError as error:
-            if entry.state is JobState.PLANNED:
-                self.jobs.give_up(entry, error, keep=entry.sent_at is not None)
+            if self._turns[entry] is turn:
+                self._break_off(entry, error)
+        finally:
+            if self._turns[entry] is turn:
+                del self._turns[entry]
 
-    async def _attempts(self, entry: Entry, called_in_round: int) -> None:
+    def _break_off(self, entry: Entry, error: DreaminaError) -> None:
+        """Nothing more is sent for it; what may have cost stays owed."""
+        if entry.state is JobState.PLANNED:
+            self.jobs.give_up(entry, error, keep=entry.sent_at is not None)
+        else:
+            self.jobs.give_up(entry, evolve(error, charged=charged_in(entry.state)))
+
+    async def _attempts(self, entry: Entry, turn: object, called_in_round: int) -> None:
         attempt = 0
         verdict: SubmitVerdict | None = SubmitVerdict(Step.RETRY)
         while verdict is not None:
-            await self._until_window_opens(entry)
+            await self._until_window_opens(entry, called_in_round)
             async with self._slots:
-                if entry.over:  # withdrawn while it waited: nothing was sent
+                if entry.over or self._turns.get(entry) is not turn:  # nothing was sent
                     return
                 self._check_not_stopped(called_in_round)
                 if not self._window_open(entry):
@@ -99,13 +118,17 @@ class Submitter:
         """A refusal of the account holds for everybody who was already waiting."""
         self.check_open()
         if called_in_round != self._round and self._last_stop is not None:
-            raise self._last_stop
+            raise copy(self._last_stop)
 
     async def _send(self, entry: Entry, attempt: int) -> SubmitVerdict | None:
         """One request; None when its outcome is settled or being looked up."""
         assert entry.request is not None
         assert entry.submit_id is not None
         await self.jobs.intend(entry)
+        if entry.over:  # given up while that was written: nothing was sent
+            if entry.error is not None and entry.state is JobState.INTENT:
+                self._take_back(entry, entry.error)
+            return None
         try:
             reply = await self._post(entry)
         except DreaminaError as error:
@@ -124,35 +147,50 @@ class Submitter:
 
     async def _accept(self, entry: Entry, reply: SubmitReply) -> None:
         await self.jobs.accepted(entry, reply.history_id)
+        if entry.over:
+            return
         self.poller.track(entry, first_sight(entry, self.clock, reply.report))
 
     def _judge(self, entry: Entry, error: DreaminaError, attempt: int) -> SubmitVerdict | None:
+        if entry.over:  # given up while its request was on its way
+            return None
         verdict = submit_verdict(error, entry.job_id, attempt, self.settings.retrying)
         _log.info("submit of job %s: %s: %s", entry.job_id, verdict.step.name, error)
         match verdict.step:
             case Step.RETRY | Step.WAIT_FOR_SLOT:
                 self.jobs.counters.retries += 1
-                self.jobs.withdraw_intent(entry, error)
+                self._take_back(entry, error)
                 self.jobs.waits(entry, error)
                 return verdict
             case Step.LOOK_UP:
                 self.jobs.waits(entry, error)
                 self.poller.track(entry, first_sight(entry, self.clock), at_once=True)
             case Step.STOP:
-                self.jobs.withdraw_intent(entry, error)
                 self._stop(error)
-                self.jobs.give_up(entry, error)
+                self._turn_away(entry, error, final=False)
             case Step.REFUSED:
-                self._refuse(entry, error)
+                # what never arrived stays PLANNED, for another day
+                self._turn_away(entry, error, final=getattr(error, "sent", True))
         return None
 
-    def _refuse(self, entry: Entry, error: DreaminaError) -> None:
-        """No for good; but what never arrived stays PLANNED, for another day."""
-        if getattr(error, "sent", True):
+    def _turn_away(self, entry: Entry, error: DreaminaError, *, final: bool) -> None:
+        """The service said no, or cannot be reached: this job is not sent any more."""
+        if entry.job_id in self._resubmitted:
+            self.jobs.unknown(entry, evolve(error, charged="unknown"))
+        elif final:
             self.jobs.refused(entry, error)
+            self.stir()  # it stood in the window
+        else:
+            self._take_back(entry, error)
+            self.jobs.give_up(entry, error)
+
+    def _take_back(self, entry: Entry, error: DreaminaError) -> None:
+        """This request cost nothing; one before it, that was never answered, perhaps did."""
+        if entry.job_id in self._resubmitted:
+            entry.error = error
         else:
             self.jobs.withdraw_intent(entry, error)
-            self.jobs.give_up(entry, error)
+            self.stir()
 
     def _stop(self, error: DreaminaError) -> None:
         self._round += 1
@@ -161,15 +199,16 @@ class Submitter:
             self.jobs.stopped = error
         if isinstance(error, AccountRestricted):
             self._restricted_until = self.clock.monotonic() + _COOL_DOWN
-        self._stirred.set()
+        self.stir()
 
     # ---- waiting -----------------------------------------------------------------------
 
     def _window_open(self, entry: Entry) -> bool:
-        return self._windows[entry.kind].allows(self.jobs.ledger.at_service(entry.kind))
+        others = self.jobs.ledger.at_service(entry.kind) - (entry.state is JobState.INTENT)
+        return self._windows[entry.kind].allows(others)
 
-    async def _until_window_opens(self, entry: Entry) -> None:
-        while not entry.over and not self._window_open(entry):
+    async def _until_window_opens(self, entry: Entry, round_: int) -> None:
+        while not entry.over and round_ == self._round and not self._window_open(entry):
             self._stirred.clear()
             await self._stirred.wait()
 
@@ -181,22 +220,26 @@ class Submitter:
             if running:  # then the window opens when one of ours has ended
                 after = min(after, self.settings.retrying.base)
         until, round_ = self.clock.monotonic() + after, self._round
-        while not entry.over and round_ == self._round and self.clock.monotonic() < until:
+        while not entry.over and round_ == self._round and until - self.clock.monotonic() > _HAIR:
             self._stirred.clear()
             await self.clock.wait(self._stirred, until)
 
     def _slot_freed(self, entry: Entry) -> None:
         self._windows[entry.kind].finished()
-        self._stirred.set()
+        self.stir()
 
     # ---- what others ask for -----------------------------------------------------------
+
+    def stir(self) -> None:
+        """Everybody who waits here is to look again."""
+        self._stirred.set()
 
     def withdraw(self, entry: Entry, error: DreaminaError) -> bool:
         """Take back a job that has not been sent; False if it has."""
         if entry.state is not JobState.PLANNED or entry.over:
             return False
         self.jobs.give_up(entry, error, keep=entry.sent_at is not None)
-        self._stirred.set()
+        self.stir()
         return True
 
     def resubmit(self, entry: Entry) -> bool:

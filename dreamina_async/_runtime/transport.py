@@ -6,6 +6,7 @@ and no memory. A shared session would hand the cookie to the media hosts.
 """
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -178,8 +179,9 @@ class AiohttpTransport:
             response = await self._get(url)
             if response.status not in _REDIRECTS or "Location" not in response.headers:
                 return response
-            url = urljoin(url, response.headers["Location"])
+            location = response.headers["Location"]
             response.close()
+            url = _joined(url, location)
         raise ProtocolError("the media URL redirects too often", "yes")
 
     async def _get(self, url: str) -> aiohttp.ClientResponse:
@@ -215,6 +217,13 @@ async def _read_capped(response: aiohttp.ClientResponse, logid: str | None) -> b
     return b"".join(pieces)
 
 
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise ProtocolError("the media URL redirects to what is not a URL", "yes") from None
+
+
 _NOT_SENT = (
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
@@ -238,8 +247,7 @@ def _words(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return f"the certificate of {error.host} is not valid"
     if isinstance(error, aiohttp.ClientConnectorError):
-        reason = error.os_error.strerror or type(error.os_error).__name__
-        return f"cannot connect to {error.host}:{error.port}: {reason}"
+        return f"cannot connect to {error.host}:{error.port}: {_reason(error.os_error)}"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the server closed the connection before it replied"
     if isinstance(error, aiohttp.ClientPayloadError):
@@ -248,3 +256,9 @@ def _words(error: Exception) -> str:
         # its status is invented by aiohttp (400): the server said nothing of the kind
         return "the reply is not valid HTTP"
     return f"the connection failed ({type(error).__name__})"
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno)  # asyncio's own text is the address once more
+    return error.strerror or str(error) or type(error).__name__

@@ -72,7 +72,8 @@ def bulk(path: Path, reading: dict[str, Any], options: BulkOptions, common: Comm
 
 
 def _survey(manifest: Manifest) -> tuple[int, list[BadRow]]:
-    good, bad = 0, []
+    good = 0
+    bad: list[BadRow] = []
     for row in manifest.rows():
         if isinstance(row, BadRow):
             bad.append(row)
@@ -118,28 +119,29 @@ async def _show_plan(manifest: Manifest, common: Common, output: Output) -> None
     """Say what would be sent; nothing leaves this machine."""
     entries = list(manifest.entries())
     known = await _known(entries, common)
-    new = 0
-    for entry, state in zip(entries, known, strict=True):
-        new += state is None or state is JobState.PLANNED
+    for entry in entries:
+        state = (known or {}).get(entry.key)
         output.emit("planned", line=entry.line, request=entry.request, known=state)
         before = f" [{state.value} before]" if state else ""
         output.result(f"line {entry.line}: {_in_words(entry.request)}{before}")
     jobs = counted(len(entries), "job")
+    new = "an unknown number" if known is None else len(entries) - len(known)
     output.note(f"dry run: {jobs}, {new} of them new; nothing was sent, nothing was charged")
 
 
-async def _known(entries: list[Entry], common: Common) -> list[JobState | None]:
-    """Which rows this folder has as jobs already, as far as that can be seen."""
-    nothing: list[JobState | None] = [None] * len(entries)
+async def _known(entries: list[Entry], common: Common) -> dict[str, JobState] | None:
+    """Which keys this folder has as jobs that are not sent again; None where nobody can tell."""
+    if not (common.folder() / "journal.sqlite3").exists():
+        return {}
     try:
         states = {record.submit_id: record.state for record in await journal_jobs(common.folder())}
-        if not states:
-            return nothing
         # Opening a session sends nothing; the folder's own ids cannot be had without one.
         async with common.session() as session:
-            return [states.get(session.submit_id_for(entry.key)) for entry in entries]
+            ids = {entry.key: session.submit_id_for(entry.key) for entry in entries}
     except DreaminaError:
-        return nothing
+        return None
+    found = {key: states[submit_id] for key, submit_id in ids.items() if submit_id in states}
+    return {key: state for key, state in found.items() if state is not JobState.PLANNED}
 
 
 def _in_words(request: Request) -> str:

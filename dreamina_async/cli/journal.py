@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import UUID
 
 from dreamina_async import (
@@ -89,8 +91,10 @@ async def _status(ids: list[str], common: Common, output: Output) -> int:
 
 
 async def _ask(ids: list[str], common: Common) -> dict[str, JobReport]:
-    async with common.session() as session:
-        return await session.status(ids)
+    # Only the service is asked: the folder may be in use by another process.
+    with TemporaryDirectory(prefix="dreamina-status-") as folder:
+        async with common.session(Path(folder)) as session:
+            return await session.status(ids)
 
 
 def _some(ids: Sequence[str]) -> list[str]:

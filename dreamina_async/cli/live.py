@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
-FRAME = 0.125
-"""Seconds from one drawing to the next: eight a second are as smooth as it needs to be."""
 _LINE_EVERY, _LINE_AT_LEAST_EVERY = 5.0, 60.0
 _FAILURES_SHOWN = 3
 
 
 class View(Protocol):
-    """Something that shows how a run stands."""
+    """Something that shows how a run stands, every `frame` seconds."""
+
+    frame: float
 
     def show(self, tally: Tally, statistics: Statistics) -> None:
         """Show it, or leave it: the view knows how often is enough."""
@@ -34,6 +34,8 @@ class View(Protocol):
 class NoView:
     """For those who asked for quiet."""
 
+    frame = 60.0
+
     def show(self, tally: Tally, statistics: Statistics) -> None:
         """Nothing."""
 
@@ -43,6 +45,8 @@ class NoView:
 
 class PlainView:
     """A line every few seconds, when something has changed; more rarely in long runs."""
+
+    frame = 1.0
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -71,7 +75,9 @@ class PlainView:
 
 
 class LiveView:
-    """A bar and a few lines that are drawn over and over."""
+    """A bar and a few lines that are drawn over and over, as smoothly as need be."""
+
+    frame = 0.125
 
     def __init__(self, console: "Console") -> None:
         from rich.live import Live
@@ -103,7 +109,9 @@ def view_for(output: Output) -> View:
 
 
 @asynccontextmanager
-async def watching(session: DreaminaSession, tally: Tally, output: Output) -> AsyncIterator[None]:
+async def watching(
+    session: DreaminaSession, tally: Tally, output: Output
+) -> AsyncGenerator[None, None]:
     """Count a session's events, and show how it stands, while the body runs."""
     view = view_for(output)
     events = session.events()
@@ -130,7 +138,7 @@ async def _read(events: AsyncIterator[Event], tally: Tally, output: Output) -> N
 async def _paint(view: View, tally: Tally, session: DreaminaSession) -> None:
     while True:
         view.show(tally, session.statistics())
-        await asyncio.sleep(FRAME)
+        await asyncio.sleep(view.frame)
 
 
 def _drawing(tally: Tally, statistics: Statistics, rate: float, seconds: float) -> "RenderableType":

@@ -169,14 +169,17 @@ def _request(cells: Mapping[str, Any], prompt_column: str, defaults: Mapping[str
 
 def _fitting(defaults: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """The defaults that this kind of request knows: --duration does not spoil the images."""
-    names = {field.name for field in fields(_REQUEST_OF[kind])} if kind in _REQUEST_OF else set()
+    request_type = _REQUEST_OF.get(kind)
+    if request_type is None:
+        return {}
+    names = {field.name for field in fields(request_type)}
     return {name: value for name, value in defaults.items() if name in names}
 
 
 def _check_defaults(defaults: Mapping[str, Any]) -> None:
     """Say once what would otherwise be said of every row."""
     kinds = [defaults["kind"]] if "kind" in defaults else [*_REQUEST_OF]
-    problems = []
+    problems: list[str] = []
     for kind in kinds:
         try:
             request_from_dict({"prompt": "-", **_fitting(defaults, kind), "kind": kind})

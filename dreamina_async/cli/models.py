@@ -3,8 +3,16 @@
 from collections.abc import Iterator
 from typing import Any
 
-from dreamina_async import IMAGE_MODELS, VIDEO_MODELS, ImageModel, Region, VideoModel
-from dreamina_async.catalogue import IMAGE_RATIOS, IMAGE_SIZES, VIDEO_RATIOS
+from dreamina_async import (
+    IMAGE_MODELS,
+    IMAGE_RATIOS,
+    IMAGE_SIZES,
+    VIDEO_MODELS,
+    VIDEO_RATIOS,
+    ImageModel,
+    Region,
+    VideoModel,
+)
 from dreamina_async.cli.exits import Exit
 from dreamina_async.cli.options import Common
 from dreamina_async.cli.output import Output

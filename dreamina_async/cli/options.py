@@ -44,11 +44,11 @@ class Common:
 
         return Output(json_lines=self.json, quiet=self.quiet, verbose=self.verbose)
 
-    def session(self) -> "DreaminaSession":
-        """A session on this folder; account and service come from the environment."""
+    def session(self, folder: Path | None = None) -> "DreaminaSession":
+        """A session; account and service come from the environment."""
         from dreamina_async import DreaminaSession
 
-        return DreaminaSession(output_dir=self.out)
+        return DreaminaSession(output_dir=folder or self.folder())
 
     def folder(self) -> Path:
         """The output folder, as a session would choose it."""

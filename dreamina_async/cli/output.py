@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 import attrs
 
 from dreamina_async import DreaminaError, ImageRequest, VideoRequest, request_to_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterable
 
     from rich.console import Console
 
@@ -83,7 +83,7 @@ class Output:
         self.console.show_cursor()
 
     @contextmanager
-    def logging(self) -> "Iterator[None]":
+    def logging(self) -> "Generator[None, None, None]":
         """The library's log on stderr: warnings, or all of it with `-v`."""
         logger = logging.getLogger("dreamina_async")
         handler = _ConsoleHandler(self.console)
@@ -128,14 +128,19 @@ def plain(value: Any) -> Any:
         return _plain_error(value)
     if isinstance(value, ImageRequest | VideoRequest):
         return plain(request_to_dict(value))
-    if isinstance(value, Mapping):
+    if _is_mapping(value):
         return {str(plain(name)): plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(each) for each in value]
-    if attrs.has(type(value)):
-        shown_fields = [field.name for field in attrs.fields(type(value)) if field.repr]
+        return [plain(each) for each in cast("Iterable[Any]", value)]
+    cls = cast("Any", type(value))
+    if attrs.has(cls):
+        shown_fields = [field.name for field in attrs.fields(cls) if field.repr]
         return {name: plain(getattr(value, name)) for name in shown_fields}
     return _plain_leaf(value)
+
+
+def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    return isinstance(value, Mapping)
 
 
 def _plain_leaf(value: Any) -> Any:

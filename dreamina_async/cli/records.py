@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import PurePath
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from attrs import frozen
 
@@ -140,13 +140,14 @@ def _read_jsonl(name: str, text: str, prompt_column: str) -> Records:
 
 
 def _json_record(number: int, line: str, prompt_column: str) -> Record | BadRow:
-    value = json.loads(line, parse_constant=_refuse_constant)
+    value: Any = json.loads(line, parse_constant=_refuse_constant)
     if isinstance(value, str):
         return Record(number, {column_name(prompt_column): value})
     if not isinstance(value, dict):
         return BadRow(number, "neither a JSON object nor a string")
-    cells = {column_name(key): cell for key, cell in value.items()}
-    if len(cells) != len(value):
+    named = cast("dict[str, Any]", value)
+    cells = {column_name(key): cell for key, cell in named.items()}
+    if len(cells) != len(named):
         return BadRow(number, "two keys have the same name")
     return Record(number, cells)
 
@@ -184,7 +185,7 @@ def _unquote(cell: str) -> str:
 
 def _read_table(name: str, rows: Iterator[tuple[int, list[str]]], prompt_column: str) -> Records:
     filled = ((line, row) for line, row in rows if any(cell.strip() for cell in row))
-    line, header = next(filled, (1, []))
+    line, header = next(filled, (1, list[str]()))
     columns = [column_name(cell) for cell in header]
     if column_name(prompt_column) not in columns:
         raise ManifestError(name, _header_complaint(header, prompt_column), line)

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TypeVar
 
@@ -53,7 +53,7 @@ class Stopper:
         return task.result()
 
     @contextmanager
-    def _listening(self) -> Iterator[None]:
+    def _listening(self) -> Generator[None, None, None]:
         loop = asyncio.get_running_loop()
         # Where a loop takes no handlers, Ctrl-C is a KeyboardInterrupt as anywhere else.
         with suppress(NotImplementedError):

@@ -52,6 +52,7 @@ class Summary:
             "failed": standing.failed,
             "skipped": self.skipped,
             "pending": self.pending,
+            "resumable": self.resumable,
             "partial": self.tally.partial,
             "images": self.tally.files["image"],
             "videos": self.tally.files["video"],
@@ -65,7 +66,12 @@ class Summary:
 
     @property
     def pending(self) -> int:
-        """Jobs that can still come home."""
+        """Jobs that were not over when the run ended."""
+        return self.tally.standing().pending if self.owed is None else self.owed
+
+    @property
+    def resumable(self) -> int:
+        """Jobs that can still come home, pending or not."""
         return self.tally.resumable if self.owed is None else self.owed
 
     @property
@@ -88,7 +94,8 @@ class Summary:
             counts.append(f"{counted(self.skipped, 'row')} skipped")
         yield f"{', '.join(counts)} in {in_time(self.seconds)}"
         yield f"{self._files()}, {in_bytes(statistics.bytes)} in {self.out}"
-        yield f"{self._calls()}, {statistics.submits} submitted, {statistics.retries} retries"
+        retries = "1 retry" if statistics.retries == 1 else f"{statistics.retries} retries"
+        yield f"{self._calls()}, {statistics.submits} submitted, {retries}"
         yield from self._failures()
         if self.tally.partial:
             short = counted(self.tally.partial, "job")
@@ -99,7 +106,9 @@ class Summary:
         if self.interrupted is not None:
             pending = f"{counted(self.pending, 'job')} still pending"
             return f"{self.interrupted}: {pending}; {self.again}"
-        return f"some jobs can still come home; {self.again}" if self.pending else None
+        if not self.resumable:
+            return None
+        return f"{counted(self.resumable, 'job')} can still come home; {self.again}"
 
     def _files(self) -> str:
         files = self.tally.files

@@ -2,7 +2,13 @@
 
 import pytest
 
-from dreamina_async._core.profile import SITES, caller_for, check_base_url, is_loopback, is_loopback_url
+from dreamina_async._core.profile import (
+    SITES,
+    caller_for,
+    check_base_url,
+    is_loopback,
+    is_loopback_url,
+)
 from dreamina_async.credentials import Credentials, Region
 from dreamina_async.errors import InvalidRequest
 
@@ -103,7 +109,9 @@ def test_loopback_hosts(host):
     assert is_loopback(host)
 
 
-@pytest.mark.parametrize("host", ["", "0.0.0.0", "128.0.0.1", "::", "::2", "localhost.", "127.0.0.1.", "10.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["", "0.0.0.0", "128.0.0.1", "::", "::2", "localhost.", "127.0.0.1.", "10.0.0.1"]
+)
 def test_hosts_that_are_not_loopback(host):
     assert not is_loopback(host)
 

@@ -37,9 +37,11 @@ def emulator(request, monkeypatch):
 @pytest.fixture
 def quick(monkeypatch):
     """Sessions that look often: the emulator is faster than the policies expect."""
-    monkeypatch.setattr(
-        Common, "session", lambda self: da.DreaminaSession(output_dir=self.out, settings=QUICK)
-    )
+
+    def session(self, folder=None):
+        return da.DreaminaSession(output_dir=folder or self.folder(), settings=QUICK)
+
+    monkeypatch.setattr(Common, "session", session)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 import dreamina_async as da
 from dreamina_async.cli.options import Common
-from dreamina_async.emulator import Outcome
+from dreamina_async.emulator import Fault, Outcome
 
 rejecting = pytest.mark.dreamina_emulator(outcomes={"REFUSED": "2038"})
 
@@ -165,11 +165,35 @@ def test_a_folder_that_cannot_be_written_is_status_2(cli, emulator, tmp_path, ge
 
 @pytest.mark.dreamina_emulator(outcome=Outcome(stuck=True))
 def test_a_timeout_leaves_the_jobs_resumable(cli, emulator):
-    call = cli("image", "很慢的钟", "--timeout", "0.5", "--out", "o", "--json")
+    call = cli("image", "很慢的钟", "--timeout", "1", "--out", "o", "--json")
     assert call.status == 5
     assert call.events[-1]["interrupted"] == "time is up"
     assert call.events[-1]["pending"] == 1
     assert "continue with: dreamina-async resume --out o" in call.err
+
+
+def test_a_prompt_may_begin_with_dashes(cli, emulator):
+    call = cli("image", "--count", "1", "--", "--loud 的猫")
+    assert call.status == 0
+    assert call.out.endswith("image-0.png\n")
+
+
+@pytest.mark.dreamina_emulator(faults=[Fault(where="media", what="not_found", times=None)])
+def test_files_that_do_not_come_are_said_to_be_resumable(cli, emulator):
+    call = cli("image", "断桥", "--count", "1", "--out", "o", "--json")
+    assert call.status == 1
+    summary = call.events[-1]
+    assert (summary["failed"], summary["pending"], summary["resumable"]) == (1, 0, 1)
+    assert "1 job can still come home; continue with: dreamina-async resume --out o" in call.err
+
+
+@pytest.mark.dreamina_emulator(sessionids=["us-one", "one"])
+def test_a_model_that_the_region_lacks_is_a_wrong_call(cli, emulator, generated, monkeypatch):
+    monkeypatch.setenv("DREAMINA_SESSIONID", "us-one")
+    call = cli("image", "x", "--model", "jimeng-image-3.1", "--json")
+    assert call.status == 2
+    assert "jimeng-image-3.1" in call.err
+    assert generated() == 0
 
 
 # ---- bulk ------------------------------------------------------------------------------
@@ -333,6 +357,26 @@ def test_fetch_downloads_by_either_id(cli, emulator, tmp_path, generated):
         (name,) = call.out.splitlines()
         assert (tmp_path / name).read_bytes() == Path(job["media"][0]["path"]).read_bytes()
     assert generated() == 1
+
+
+@rejecting
+def test_fetching_a_job_that_failed_says_so(cli, emulator):
+    call = cli("image", "REFUSED 的门", "--count", "1", "--out", "o", "--json")
+    (job,) = of(call.events, "job")
+    call = cli("fetch", job["history_id"], "--out", "o2")
+    assert call.status == 1
+    assert "0 done, 1 failed" in call.err
+
+
+@pytest.mark.dreamina_emulator(outcome=Outcome(stuck=True), sessionids=["good"])
+def test_resume_with_a_login_that_was_lost_is_status_3(cli, emulator, monkeypatch):
+    assert cli("image", "桥", "塔", "--out", "o", "--timeout", "1").status == 5
+    monkeypatch.setenv("DREAMINA_SESSIONID", "expired")
+    call = cli("resume", "--out", "o", "--json")
+    assert call.status == 3
+    assert call.events[-1]["error"] == "AuthenticationError"
+    assert call.events[-2]["pending"] == 2
+    assert "2 jobs can still come home" in call.err
 
 
 # ---- the rest --------------------------------------------------------------------------

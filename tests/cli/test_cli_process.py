@@ -167,12 +167,16 @@ def test_a_second_signal_leaves_at_once(start, cli, emulator):
 
 
 @pytest.mark.dreamina_emulator(outcome=Outcome(stuck=True))
-def test_two_processes_do_not_share_a_folder(start, cli, emulator):
+def test_two_processes_do_not_share_a_folder(start, cli, emulator, tmp_path):
     process = start("image", "门", "--out", "o", "--json")
     event_named(process, "submitted")
     call = cli("image", "窗", "--out", "o")
     assert call.status == 2
     assert "another process" in call.err
+    (job,) = cli("jobs", "--out", "o", "--json").events
+    assert cli("status", job["submit_id"], "--out", "o").status == 0
+    (tmp_path / "rows.txt").write_text("门\n")
+    assert "an unknown number of them new" in cli("bulk", "rows.txt", "--dry-run", "--out", "o").err
     assert [job["state"] for job in cli("jobs", "--out", "o", "--json").events] == ["accepted"]
 
 
