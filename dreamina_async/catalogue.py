@@ -5,6 +5,8 @@ Sources: protocol notes 2.4 (image models), 2.5 (ratio numbers and pixel tables)
 integer multiples of the others.
 """
 
+from typing import TypeVar
+
 from attrs import frozen
 
 from dreamina_async.credentials import Region
@@ -210,14 +212,7 @@ def image_model(name: str) -> ImageModel:
     Raises:
         InvalidRequest: there is none; the error lists those there are.
     """
-    for model in IMAGE_MODELS:
-        if name in (model.name, model.key, *model.aliases):
-            return model
-    raise InvalidRequest(
-        f"unknown image model {name!r}",
-        field="model",
-        allowed=tuple(model.name for model in IMAGE_MODELS),
-    )
+    return _find(IMAGE_MODELS, name, "image")
 
 
 def video_model(name: str) -> VideoModel:
@@ -226,11 +221,15 @@ def video_model(name: str) -> VideoModel:
     Raises:
         InvalidRequest: there is none; the error lists those there are.
     """
-    for model in VIDEO_MODELS:
-        if name in (model.name, model.key, *model.aliases):
-            return model
-    raise InvalidRequest(
-        f"unknown video model {name!r}",
-        field="model",
-        allowed=tuple(model.name for model in VIDEO_MODELS),
-    )
+    return _find(VIDEO_MODELS, name, "video")
+
+
+_Model = TypeVar("_Model", bound=ImageModel | VideoModel)
+
+
+def _find(models: tuple[_Model, ...], name: str, kind: str) -> _Model:
+    for one in models:
+        if name in (one.name, one.key, *one.aliases):
+            return one
+    names = tuple([one.name for one in models])
+    raise InvalidRequest(f"unknown {kind} model {name!r}", field="model", allowed=names)

@@ -173,7 +173,7 @@ class DreaminaSession:
         supervisor = Supervisor(self._crashed)
         jobs = Jobs(Ledger(), journal, Hub(), clock, self._root)
         downloader = Downloader(
-            jobs, transport, files, clock, settings, lambda entry: _refresh(poller, entry)
+            jobs, transport, files, clock, settings, lambda entry: poller.refresh(entry)
         )
         polling = settings.polling
         poller = Poller(
@@ -601,13 +601,6 @@ async def journal_jobs(output_dir: str | os.PathLike[str]) -> list[JobRecord]:
         StorageError: there is no journal, or it cannot be read.
     """
     return await asyncio.to_thread(read_records, Path(output_dir))
-
-
-async def _refresh(poller: Poller, entry: Entry) -> JobReport | None:
-    if entry.history_id is not None:
-        return await poller.look(entry.history_id, "history")
-    assert entry.submit_id is not None
-    return await poller.look(entry.submit_id, "submit")
 
 
 def _generate_timeout(entry: Entry | None, submit_id: str, timeout: float | None) -> JobTimeout:

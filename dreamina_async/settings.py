@@ -63,6 +63,7 @@ class PollingPolicy:
         video_median: the same for a video job.
         max_interval: between two looks at any job.
         missing_grace: how long a record may be absent right after its submit.
+        attached_grace: the same for a job that was submitted elsewhere and only attached.
         stable_after: how long an incomplete result must stay unchanged to be final.
         empty_grace: how long "success" may stay without a result.
         pending_limit: after which a silent job is given back as unknown, still resumable.
@@ -77,6 +78,7 @@ class PollingPolicy:
     video_median: float = _seconds(120.0)
     max_interval: float = _seconds(60.0)
     missing_grace: float = _seconds(120.0)
+    attached_grace: float = _seconds(20.0)
     stable_after: float = _seconds(90.0)
     empty_grace: float = _seconds(60.0)
     pending_limit: float = _seconds(172_800.0)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-_OURS = ("127.", "::1", "localhost", "0.0.0.0")  # noqa: S104 - compared, not bound
+_OURS = ("127.", "::1", "localhost", "0.0.0.0")
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ async def world(
 ) -> AsyncIterator[tuple[Emulator, DreaminaSession]]:
     """An emulator and an open session; whatever happens inside, nothing may be left over."""
     before = leftovers()
-    async with Emulator(**({"speed": 300, "faults": faults} | options)) as emulator:
+    async with Emulator(**({"speed": 600, "faults": faults} | options)) as emulator:
         session = session_for(emulator, folder, settings=rules or settings())
         async with session:
             yield emulator, session
@@ -137,3 +137,9 @@ async def ticks(number: int = 5) -> None:
     """Let others run; for what needs no waiting at all."""
     for _ in range(number):
         await asyncio.sleep(0)
+
+
+async def collect(run: AsyncIterator[Job], into: list[Job]) -> None:
+    """Take all that comes; what came before an error counts as well."""
+    async for job in run:
+        into.append(job)  # noqa: PERF401

@@ -151,7 +151,7 @@ async def test_c5_the_last_waiter_goes_away(tmp_path: Path) -> None:
 
 
 async def test_generate_with_a_timeout(tmp_path: Path) -> None:
-    async with world(tmp_path, outcome=Outcome(run_seconds=60)) as (emulator, session):
+    async with world(tmp_path, outcome=Outcome(run_seconds=120)) as (emulator, session):
         with pytest.raises(JobTimeout) as caught:
             await session.generate(image(), timeout=0.1)
         assert isinstance(caught.value, TimeoutError)
@@ -251,7 +251,8 @@ async def test_abandon_at_every_later_moment(tmp_path: Path, kind: str) -> None:
 
 async def test_abandon_after_each_kind_of_event(tmp_path: Path) -> None:
     """From within the loop that hears of it: also while the last word is being written."""
-    async with world(tmp_path) as (emulator, session):
+    slow = {"Progressed": Outcome(run_seconds=6000)}  # so that a look finds it running
+    async with world(tmp_path, outcomes=slow) as (emulator, session):
         for kind in ("Submitted", "Progressed", "Finished", "Downloading", "FileSaved", "Saved"):
             events = session.events()
             task = asyncio.create_task(session.submit(image(kind, count=2)))

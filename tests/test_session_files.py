@@ -12,6 +12,7 @@ from session_kit import (
     check_folder,
     check_job,
     check_result,
+    collect,
     downloading,
     image,
     rows,
@@ -23,6 +24,7 @@ from session_kit import (
 from dreamina_async import (
     DownloadError,
     IncompleteDownload,
+    Job,
     JobState,
     StorageError,
     Submission,
@@ -232,10 +234,9 @@ async def test_f1_a_folder_that_cannot_be_written_stops_the_spending(tmp_path: P
         assert job.state is JobState.READY
         with pytest.raises(StorageError):
             await session.submit(image("another"))
-        jobs = []
+        jobs: list[Job] = []
         with pytest.raises(StorageError):
-            async for one in session.run([Submission(image(), session.submit_id_for("more"))]):
-                jobs.append(one)  # noqa: PERF401
+            await collect(session.run([Submission(image(), session.submit_id_for("more"))]), jobs)
         assert not jobs
         assert len(emulator.ledger) == 1
 

@@ -102,7 +102,7 @@ async def test_an_unknown_job_is_looked_up_at_every_resume(tmp_path: Path) -> No
     """The service was slow to show it: it is found by a later session."""
     submit_id = str(uuid4())
     faults = [Fault(where="generate", what="reset_after_charge")]
-    options: dict[str, Any] = {"faults": faults, "read_lag": 150}
+    options: dict[str, Any] = {"faults": faults, "read_lag": 150, "speed": 300}
     rules = settings(retrying=retrying(lookup_window=0.05))
     async with world(tmp_path / "other", **options) as (emulator, _):
         async with session_for(emulator, tmp_path, settings=rules) as session:
@@ -178,7 +178,10 @@ async def test_resume_in_the_same_session_picks_up_what_was_given_up(tmp_path: P
 async def test_resume_in_the_same_session_looks_for_the_unknown_again(tmp_path: Path) -> None:
     faults = [Fault(where="generate", what="reset_after_charge")]
     rules = settings(retrying=retrying(lookup_window=0.05))
-    async with world(tmp_path, faults=faults, rules=rules, read_lag=120) as (emulator, session):
+    async with world(tmp_path, faults=faults, rules=rules, read_lag=120, speed=300) as (
+        emulator,
+        session,
+    ):
         submit_id = str(uuid4())
         with pytest.raises(JobLost):
             await session.submit(image(), submit_id=submit_id)
@@ -270,7 +273,7 @@ async def test_attach_by_two_ids_in_one_turn(tmp_path: Path) -> None:
 async def test_attach_a_job_that_nobody_knows(tmp_path: Path) -> None:
     from session_kit import polling
 
-    rules = settings(polling=polling(missing_grace=0.05))
+    rules = settings(polling=polling(attached_grace=0.05))
     async with world(tmp_path, rules=rules) as (_, session):
         job = session.attach(history_id="12345678901234")
         with pytest.raises(JobLost):

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from session_kit import check_job, image, settings, ticks, world
+from session_kit import check_job, collect, image, settings, ticks, world
 
 from dreamina_async import (
     AccountRestricted,
@@ -107,11 +107,10 @@ async def test_failed_jobs_are_handed_out_too(tmp_path: Path) -> None:
 async def test_what_is_no_request_is_its_callers_error_not_the_sessions_end(
     tmp_path: Path,
 ) -> None:
-    async with world(tmp_path) as (emulator, session):
+    async with world(tmp_path) as (_, session):
         jobs: list[Job] = []
         with pytest.raises(InvalidRequest):
-            async for job in session.run([image("good"), "a prompt", image("more")]):  # type: ignore[list-item]
-                jobs.append(job)  # noqa: PERF401 - what came before the error counts
+            await collect(session.run([image("good"), "a prompt", image("more")]), jobs)  # type: ignore[list-item]
         assert [job.state for job in jobs][:1] == [JobState.DONE]
         await session.generate(image("alive"))
 
@@ -137,10 +136,9 @@ async def test_an_iterator_that_raises(tmp_path: Path) -> None:
         raise KeyError("column")
 
     async with world(tmp_path) as (emulator, session):
-        jobs = []
+        jobs: list[Job] = []
         with pytest.raises(KeyError):
-            async for job in session.run(requests()):
-                jobs.append(job)  # noqa: PERF401
+            await collect(session.run(requests()), jobs)
         assert len(jobs) == 1
         check_job(emulator, jobs[0])
 
@@ -149,7 +147,7 @@ async def test_stop_draws_no_more(tmp_path: Path) -> None:
     async with world(tmp_path) as (emulator, session):
         source = Drawn(50)
         run = session.run(source, max_in_flight=3)
-        jobs = []
+        jobs: list[Job] = []
         async for job in run:
             jobs.append(job)
             run.stop()
@@ -171,7 +169,7 @@ async def test_stop_while_the_source_has_nothing_to_give(tmp_path: Path) -> None
 
     async with world(tmp_path) as (emulator, session):
         run = session.run(requests())
-        jobs = []
+        jobs: list[Job] = []
         async with asyncio.timeout(5):
             async for job in run:
                 jobs.append(job)
@@ -248,10 +246,9 @@ async def test_a_refusal_of_the_account_is_raised_when_the_rest_is_home(
     faults = [Fault(where="generate", what="ret", ret=ret, after=5, times=None)]
     async with world(tmp_path, faults=faults, rules=settings(submits=2)) as (emulator, session):
         source = Drawn(1000)
-        jobs = []
+        jobs: list[Job] = []
         with pytest.raises(kind):
-            async for job in session.run(source, max_in_flight=4):
-                jobs.append(job)  # noqa: PERF401
+            await collect(session.run(source, max_in_flight=4), jobs)
         done = [job for job in jobs if job.state is JobState.DONE]
         assert len(done) == len(emulator.ledger) == 5
         for job in done:
@@ -262,23 +259,16 @@ async def test_a_refusal_of_the_account_is_raised_when_the_rest_is_home(
 
 
 async def test_a_full_disk_stops_the_run(tmp_path: Path) -> None:
-    async with world(tmp_path) as (_, session):
-        source = Drawn(1000)
-        jobs = []
+    async with world(tmp_path) as (emulator, session):
+        ids = [session.submit_id_for(f"row {number}") for number in range(1000)]
+        for submit_id in ids:
+            (tmp_path / submit_id).touch()  # a plain file where the job's folder is to be
+        jobs: list[Job] = []
+        rows = (Submission(image(), submit_id) for submit_id in ids)
         with pytest.raises(StorageError):
-            async for job in session.run(source, max_in_flight=2):
-                jobs.append(job)
-                # a plain file stands where the next folders are to be
-                for number in range(1000):
-                    (tmp_path / session.submit_id_for(f"row {number}")).touch()
-                break
-            rows = (Submission(image(), session.submit_id_for(f"row {n}")) for n in range(1000))
-            async for job in session.run(rows, max_in_flight=2):
-                jobs.append(job)  # noqa: PERF401
-        assert len(jobs) < 10
-        assert jobs[-1].state is JobState.READY
-        for number in range(1000):
-            (tmp_path / session.submit_id_for(f"row {number}")).unlink(missing_ok=True)
+            await collect(session.run(rows, max_in_flight=2), jobs)
+        assert len(emulator.ledger) < 10
+        assert {job.state for job in jobs} <= {JobState.READY, JobState.PLANNED}
 
 
 async def test_the_session_ends_before_the_run(tmp_path: Path) -> None:

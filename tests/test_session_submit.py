@@ -205,7 +205,7 @@ async def test_those_who_wait_for_a_slot_go_on_when_the_one_at_work_is_refused(
     async with world(
         tmp_path,
         faults=[generate("ret", ret="1010", times=4), generate("ret", ret=ret, match="bad")],
-    ) as (emulator, session):
+    ) as (_, session):
         requests = [image("bad"), *(image(str(number)) for number in range(3))]
         jobs = [job async for job in session.run(requests)]
         states = sorted(job.state for job in jobs)
@@ -457,7 +457,7 @@ async def test_f3_a_journal_that_fails_after_the_reply(tmp_path: Path) -> None:
 async def test_f3_a_journal_that_fails_when_a_lost_submit_is_found(tmp_path: Path) -> None:
     """One job's journal row costs neither the session nor the other jobs of the batch."""
     submit_id = str(uuid4())
-    async with world(tmp_path, faults=[generate("reset_after_charge")], read_lag=12) as (
+    async with world(tmp_path, faults=[generate("reset_after_charge")], read_lag=12, speed=300) as (
         emulator,
         session,
     ):

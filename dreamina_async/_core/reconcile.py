@@ -42,6 +42,7 @@ class Sight:
         since: when the service got it, or when we began to look.
         expected: results asked for; None if nobody here asked.
         answered: whether the service acknowledged the submit.
+        ours: whether it was submitted from this folder; else it is only attached.
         seen: whether any report ever held it.
         looks_absent: healthy looks in a row that did not hold it.
         looks_failed: reports in a row that say it failed.
@@ -56,6 +57,7 @@ class Sight:
     since: float
     expected: int | None = None
     answered: bool = True
+    ours: bool = True
     seen: bool = False
     looks_absent: int = 0
     looks_failed: int = 0
@@ -137,7 +139,8 @@ def _absent(
     if sight.seen:  # it was there: a gap is not an end
         gone = age > polling.pending_limit
     elif sight.answered:
-        gone = age > polling.missing_grace and sight.looks_absent >= _LOOKS_TO_SETTLE
+        grace = polling.missing_grace if sight.ours else polling.attached_grace
+        gone = age > grace and sight.looks_absent >= _LOOKS_TO_SETTLE
     elif age > retrying.lookup_window and sight.looks_absent >= retrying.lookups:
         return sight, Unanswered()
     else:

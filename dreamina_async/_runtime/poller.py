@@ -14,6 +14,7 @@ from attrs import define, evolve, field, frozen
 from dreamina_async._core.backoff import backoff_after, first_look_after, next_look_after, spread
 from dreamina_async._core.decode import StatusReply, decode_status
 from dreamina_async._core.encode import IdKind, encode_status
+from dreamina_async._core.idkinds import IdKinds, has_both, other_kind
 from dreamina_async._core.ledger import Entry
 from dreamina_async._core.profile import Caller
 from dreamina_async._core.reconcile import Lost, Over, Pending, Ready, Sight, Unanswered, reconcile
@@ -27,6 +28,7 @@ from dreamina_async.errors import (
     AuthenticationError,
     DreaminaError,
     JobLost,
+    ProtocolError,
     RateLimited,
     ServiceUnavailable,
     StorageError,
@@ -69,6 +71,7 @@ class Poller:
     deliver: Deliver
     on_unanswered: Callable[[Entry], bool]
     on_refused: Callable[[DreaminaError], None]
+    _kinds: IdKinds = field(factory=IdKinds)
     _wake: asyncio.Event = field(factory=asyncio.Event)
     _looks: set[_Look] = field(factory=set)
     _calls: int = 0
@@ -89,6 +92,17 @@ class Poller:
     def forget(self, entry: Entry) -> None:
         """Ask no more for this job."""
         self.schedule.drop([entry.job_id])
+
+    async def refresh(self, entry: Entry) -> JobReport | None:
+        """A fresh report of a finished job, for the sake of its URLs.
+
+        Raises:
+            DreaminaError: the call failed.
+        """
+        kind = self._kinds.choose(entry)
+        id_ = entry.history_id if kind == "history" else entry.submit_id
+        assert id_ is not None
+        return await self.look(id_, kind)
 
     async def look(self, id_: str, kind: IdKind) -> JobReport | None:
         """One look at one id, in the next call; None if the service does not know it.
@@ -156,7 +170,7 @@ class Poller:
         else:
             self._failures = self._refusals = 0
             for key in keys:
-                await self._heard(key, ids[key], reply)
+                await self._heard(key, kind, ids[key], reply)
 
     def _id(self, key: _Key, kind: IdKind) -> str:
         if isinstance(key, _Look):
@@ -168,7 +182,7 @@ class Poller:
 
     # ---- what came of a call -----------------------------------------------------------
 
-    async def _heard(self, key: _Key, id_: str, reply: StatusReply) -> None:
+    async def _heard(self, key: _Key, kind: IdKind, id_: str, reply: StatusReply) -> None:
         damaged = reply.damaged.get(id_)
         if isinstance(key, _Look):
             if not key.answer.done():
@@ -180,12 +194,17 @@ class Poller:
         entry = self.jobs.ledger.get(key)
         if entry is None or entry.over or entry.sight is None:
             return
+        report = reply.reports.get(id_)
+        if report is not None and _speaks_of_another(entry, report):
+            damaged = ProtocolError("the record carries the id of another job", "unknown")
         if damaged is not None:
             _log.warning("job %s: its record cannot be read: %s", key, damaged)
             if not self._overdue(entry, damaged):
                 self._again(entry)
             return
-        await self._merge(entry, reply.reports.get(id_))
+        if report is not None and has_both(entry):
+            self._kinds.answered(kind)
+        await self._merge(entry, report)
 
     async def _merge(self, entry: Entry, report: JobReport | None) -> None:
         assert entry.sight is not None
@@ -252,7 +271,7 @@ class Poller:
     def _put(
         self, entry: Entry, due: float, *, batch: int | None = None, other_id: bool = False
     ) -> None:
-        self.schedule.put(entry.job_id, due, _id_kind(entry, other=other_id), batch)
+        self.schedule.put(entry.job_id, due, self._kinds.choose(entry, other=other_id), batch)
         self._wake.set()
 
     # ---- a call that failed ------------------------------------------------------------
@@ -282,6 +301,13 @@ class Poller:
     def _bisect(self, kind: IdKind, keys: Sequence[_Key], error: DreaminaError) -> None:
         """One bad id may fail its whole batch: ask in halves until it stands alone."""
         now = self.clock.monotonic()
+        if self._kinds.refused(kind):  # or the service does not take this kind of id
+            movable = [key for key in keys if self._has_both(key)]
+            for key in movable:
+                self._put_back(key, other_kind(kind), now, None)
+            keys = [key for key in keys if key not in movable]
+        if not keys:
+            return
         if len(keys) > 1:
             for key in keys:
                 self._put_back(key, kind, now, max(1, len(keys) // 2))
@@ -299,8 +325,12 @@ class Poller:
                 entry,
                 now + next_look_after(entry.sight, now, self.settings.polling),
                 batch=1,
-                other_id=kind == _id_kind(entry),
+                other_id=kind == self._kinds.choose(entry),
             )
+
+    def _has_both(self, key: _Key) -> bool:
+        entry = None if isinstance(key, _Look) else self.jobs.ledger.get(key)
+        return entry is not None and has_both(entry)
 
     def _put_back(self, key: _Key, kind: IdKind, now: float, batch: int | None) -> None:
         if isinstance(key, _Look):
@@ -326,17 +356,15 @@ class Poller:
         self._fail(tuple(self._looks), error)
 
 
-def _id_kind(entry: Entry, *, other: bool = False) -> IdKind:
-    """History ids where known (S0, S2, S4), else submit ids (S1, S3).
-
-    A service that knows one kind only answers the other with an absent record, so every
-    second look at an absent one asks by the other.
-    """
-    if entry.history_id is None:
-        return "submit"
-    if entry.submit_id is None:
-        return "history"
-    return "submit" if other else "history"
+def _speaks_of_another(entry: Entry, report: JobReport) -> bool:
+    """S5: a record under one of our ids that carries another job's other id."""
+    return any(
+        ours is not None and theirs is not None and ours != theirs
+        for ours, theirs in (
+            (entry.history_id, report.history_id),
+            (entry.submit_id, report.submit_id),
+        )
+    )
 
 
 def _is_about_the_ids(error: DreaminaError) -> bool:

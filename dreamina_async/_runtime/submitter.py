@@ -264,6 +264,7 @@ def first_sight(entry: Entry, clock: Clock, report: JobReport | None = None) -> 
         since=clock.monotonic() - age,
         expected=entry.request.expected if entry.request else None,
         answered=entry.state not in (JobState.INTENT, JobState.UNKNOWN),
+        ours=entry.sent_at is not None,
     )
     if report is None:
         return sight

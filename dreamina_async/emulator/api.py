@@ -54,7 +54,7 @@ class Api:
     def history(self, call: Call) -> Json:
         """Report on jobs under the very ids that were asked for (protocol notes 5)."""
         data: Json = {}
-        for identity in self._asked(call.body):
+        for identity in self._asked(self._known_kinds(call.body)):
             job = self.world.find(call.account, identity, call.now)
             if job is None:
                 continue
@@ -130,6 +130,16 @@ class Api:
             "new_cursor": str(min(start + count, len(rows))),
             "has_more": start + count < len(rows),
         }
+
+    def _known_kinds(self, body: Json) -> Json:
+        """Leave out the kind of ids this service does not know, or refuse it."""
+        kinds = self.world.options.id_kinds
+        strange = "submit_ids" if kinds.startswith("history") else "history_ids"
+        if kinds == "both" or not body.get(strange):
+            return body
+        if kinds.endswith("_only"):
+            raise Refusal("1000", f"invalid parameter: {strange}")
+        return {**body, strange: [f"unknown-{number}" for number in range(len(body[strange]))]}
 
     def _asked(self, body: Json) -> tuple[str, ...]:
         limit, ids = self.world.options.max_ids, asked_ids(body)

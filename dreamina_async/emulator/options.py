@@ -16,6 +16,7 @@ Numbering = Literal["default", "s0", "s1", "s2"]
 GenerateShape = Literal["aigc_data", "flat"]
 VideoShape = Literal["A", "B", "C", "D", "E", "F"]
 SignMode = Literal["ignore", "verify", "require"]
+IdKinds = Literal["both", "history", "submit", "history_only", "submit_only"]
 NoFailCode = Literal["null", "empty", "zero", "zero_int", "absent"]
 
 
@@ -104,6 +105,8 @@ class EmulatorOptions:
         video_limit: Video jobs an account may have running (else 1310).
         sign_mode: What to do about the ``sign`` header (protocol notes 1.6).
         max_ids: Most ids a status call may carry; ``None`` accepts any number.
+        id_kinds: Which ids status calls know (S0 and S1 name one each): ``history`` and
+            ``submit`` overlook the other kind, the ``_only`` ones refuse it with 1000.
         read_lag: Seconds an accepted record stays absent from history, at real speed.
         dedup: Whether a repeated ``submit_id`` gives the same record, uncharged. Unknown of the
             real service, so off: a second POST is a second charge.
@@ -143,6 +146,7 @@ class EmulatorOptions:
     video_limit: int | None = None
     sign_mode: SignMode = "verify"
     max_ids: int | None = 10
+    id_kinds: IdKinds = "both"
     read_lag: float = 0.0
     dedup: bool = False
     image_lifetime: float | None = None

@@ -1,0 +1,49 @@
+"""Which of a job's two ids to ask by: history ids (S0, S2, S4) or submit ids (S1, S3).
+
+Both work at the real service (CAT). Where one does not, the reply is empty or the call is
+refused; so the kind is learnt, and every second look at an absent job asks by the other.
+"""
+
+from attrs import define, field
+
+from dreamina_async._core.encode import IdKind
+from dreamina_async._core.ledger import Entry
+
+
+def other_kind(kind: IdKind) -> IdKind:
+    """The other one of the two."""
+    return "submit" if kind == "history" else "history"
+
+
+def has_both(entry: Entry) -> bool:
+    """Whether a job can be asked for by either id."""
+    return entry.history_id is not None and entry.submit_id is not None
+
+
+@define
+class IdKinds:
+    """What a session has learnt about the service's taste in ids."""
+
+    preferred: IdKind = "history"
+    _work: set[IdKind] = field(factory=set[IdKind])
+    _refused: set[IdKind] = field(factory=set[IdKind])
+
+    def choose(self, entry: Entry, *, other: bool = False) -> IdKind:
+        """The kind to ask by; the `other` one where there is a choice."""
+        if not has_both(entry):
+            return "submit" if entry.history_id is None else "history"
+        return other_kind(self.preferred) if other else self.preferred
+
+    def answered(self, kind: IdKind) -> None:
+        """A job with both ids was found by this kind."""
+        self._work.add(kind)
+        if self.preferred not in self._work:
+            self.preferred = kind
+
+    def refused(self, kind: IdKind) -> bool:
+        """A whole call was refused; whether to try its jobs by their other ids first.
+
+        Else one of the ids is to blame.
+        """
+        self._refused.add(kind)
+        return kind not in self._work and other_kind(kind) not in self._refused

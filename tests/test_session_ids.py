@@ -1,0 +1,22 @@
+"""Services that know one kind of id only, as S0 and S1 each describe one."""
+
+from pathlib import Path
+
+import pytest
+from session_kit import check_result, image, world
+
+from dreamina_async import JobState
+
+KINDS = ["both", "history", "submit", "history_only", "submit_only"]
+
+
+@pytest.mark.parametrize("kinds", KINDS)
+async def test_jobs_are_found_by_whichever_id_the_service_knows(tmp_path: Path, kinds: str) -> None:
+    async with world(tmp_path, id_kinds=kinds) as (emulator, session):
+        jobs = [job async for job in session.run(image(f"第{n}幅", count=1) for n in range(12))]
+        assert [job.state for job in jobs] == [JobState.DONE] * 12
+        for job in jobs:
+            check_result(emulator, await job)
+        assert len(emulator.ledger) == 12
+        refused = [one for one in emulator.requests.to("history") if one.ret == "1000"]
+        assert len(refused) <= 3  # it is learnt, not tried for each job
