@@ -21,7 +21,8 @@ STEPS = (Submitted, Progressed, Finished, Downloading, FileSaved, Saved)
 
 
 async def test_one_jobs_events_come_in_order_to_every_reader(tmp_path: Path) -> None:
-    async with world(tmp_path) as (_, session):
+    slow = Outcome(run_seconds=900)  # so that a look finds it running
+    async with world(tmp_path, outcome=slow) as (_, session):
         readers = [session.events() for _ in range(3)]
         job = await session.submit(image(count=2))
         result = await job
