@@ -16,7 +16,6 @@ from dreamina_async._core.ceiling import Ceiling
 from dreamina_async._core.encode import IdKind, check_region
 from dreamina_async._core.ledger import Entry, Ledger
 from dreamina_async._core.profile import Caller, caller_for, is_loopback_url
-from dreamina_async._core.rows import result_of
 from dreamina_async._core.schedule import Schedule
 from dreamina_async._runtime.clock import Clock, LoopClock
 from dreamina_async._runtime.downloader import Downloader
@@ -26,7 +25,8 @@ from dreamina_async._runtime.hub import Hub, Subscription
 from dreamina_async._runtime.jobs import Jobs, charged_in
 from dreamina_async._runtime.journal import Journal, read_records
 from dreamina_async._runtime.poller import Poller
-from dreamina_async._runtime.submitter import Submitter, first_sight
+from dreamina_async._runtime.recall import Recall
+from dreamina_async._runtime.submitter import Submitter
 from dreamina_async._runtime.supervisor import Supervisor
 from dreamina_async._runtime.transport import AiohttpTransport, Transport
 from dreamina_async.credentials import Credentials, Region
@@ -78,6 +78,7 @@ class _Parts:
     poller: Poller
     downloader: Downloader
     submitter: Submitter
+    recall: Recall
     handles: "WeakValueDictionary[str, Job]" = field(factory=WeakValueDictionary)
     runs: "WeakSet[Run]" = field(factory=WeakSet)
 
@@ -190,7 +191,10 @@ class DreaminaSession:
         submitter = Submitter(
             jobs, transport, poller, self._caller, clock, settings, supervisor.spawn_errand
         )
-        return _Parts(supervisor, files, journal, transport, jobs, poller, downloader, submitter)
+        recall = Recall(jobs, journal, files, poller)
+        return _Parts(
+            supervisor, files, journal, transport, jobs, poller, downloader, submitter, recall
+        )
 
     async def __aexit__(
         self,
@@ -379,7 +383,7 @@ class DreaminaSession:
         check_region(request, self._caller)
         if submit_id is not None:
             submit_id = canonical_submit_id(submit_id)
-            entry = await self._known(parts, submit_id)
+            entry = await parts.recall.known(submit_id)
             if entry is not None:
                 _check_same(entry, request)
                 return entry, entry.over and not self._revive(parts, entry)
@@ -415,75 +419,7 @@ class DreaminaSession:
         up; await them for their files.
         """
         parts = self._require_open()
-        owed = await parts.journal.owed()
-        finished = await self._require_open().journal.finished()
-        broken = await self._with_missing_files(self._require_open(), finished)
-        await self._with_missing_files(self._require_open(), owed)
-        self._require_open()  # it may have been closed meanwhile, each time
-        entries = [self._adopt(parts, entry, anew=True) for entry in owed + broken]
-        return [self._job(parts, entry) for entry in entries]
-
-    async def _with_missing_files(self, parts: _Parts, finished: list[Entry]) -> list[Entry]:
-        files = [(file.path, file.size) for entry in finished for file in entry.saved]
-        there = iter(await parts.files.all_there(files))
-        broken: list[Entry] = []
-        for entry in finished:
-            kept = tuple([file for file in entry.saved if next(there)])
-            if len(kept) < len(entry.saved) or not entry.saved:
-                entry.saved = kept
-                broken.append(entry)
-        return broken
-
-    async def _known(self, parts: _Parts, job_id: str) -> Entry | None:
-        """A job of this session or of an earlier one."""
-        entry = parts.jobs.ledger.get(job_id)
-        if entry is not None:
-            return entry
-        entry = await parts.journal.get(job_id)
-        self._require_open()
-        if entry is None:
-            return parts.jobs.ledger.get(job_id)
-        complete = await self._is_complete(parts, entry)
-        self._require_open()
-        return self._adopt(parts, entry, complete=complete)
-
-    async def _is_complete(self, parts: _Parts, entry: Entry) -> bool:
-        if entry.state is not JobState.DONE:
-            return False
-        return not await self._with_missing_files(parts, [entry])
-
-    def _adopt(
-        self, parts: _Parts, entry: Entry, *, complete: bool = False, anew: bool = False
-    ) -> Entry:
-        """Take a job from the journal into this session; no await, so none comes twice."""
-        here = parts.jobs.ledger.get(entry.job_id)
-        if here is not None:
-            if anew and here.over and here.state is entry.state:
-                here.over, here.result, here.saved = False, None, entry.saved
-                self._take_up(parts, here, complete=False)
-            return here
-        parts.jobs.ledger.add(entry)
-        self._take_up(parts, entry, complete=complete)
-        return entry
-
-    def _take_up(self, parts: _Parts, entry: Entry, *, complete: bool) -> None:
-        match entry.state:
-            case JobState.PLANNED | JobState.FAILED | JobState.ABANDONED:
-                entry.over = True
-                entry.error = entry.error or JobError("the job was never sent", "no", entry.job_id)
-                return
-            case JobState.DONE if complete:
-                entry.result, entry.over = result_of(entry), True
-                return
-            case JobState.UNKNOWN:
-                parts.jobs.ledger.move(entry, JobState.INTENT)
-            case JobState.READY | JobState.DONE:
-                # its URLs were signed long ago: the next report brings fresh ones
-                parts.jobs.ledger.move(entry, JobState.ACCEPTED)
-            case _:
-                pass
-        entry.error = None
-        parts.poller.track(entry, first_sight(entry, parts.jobs.clock), at_once=True)
+        return [self._job(parts, entry) for entry in await parts.recall.owed()]
 
     def attach(
         self,
@@ -522,33 +458,8 @@ class DreaminaSession:
                 history_id=history_id,
             )
             parts.jobs.ledger.add(entry)
-            parts.supervisor.spawn(self._settle_attached, parts, entry)
+            parts.supervisor.spawn(parts.recall.settle, entry)
         return self._job(parts, entry)
-
-    async def _settle_attached(self, parts: _Parts, entry: Entry) -> None:
-        """Merge what the journal already knows of an attached job, then track it."""
-        try:
-            known = await parts.journal.get(entry.history_id or entry.job_id)
-            if known is None and entry.submit_id:
-                known = await parts.journal.get(entry.submit_id)
-            complete = known is not None and await self._is_complete(parts, known)
-        except DreaminaError as error:
-            parts.jobs.give_up(entry, error, keep=False)
-            return
-        if entry.error is not None:  # given up meanwhile
-            return
-        if known is None:
-            parts.jobs.remember(entry)
-        else:
-            here = parts.jobs.ledger.get(known.job_id)
-            if here is not None and here is not entry:
-                await parts.jobs.until_over(here)
-                parts.jobs.end_like(entry, here)
-                return
-            parts.jobs.ledger.take_over(entry, known)
-        self._take_up(parts, entry, complete=complete)
-        if entry.over:
-            parts.jobs.announce_end(entry)
 
     def _job(self, parts: _Parts, entry: Entry) -> Job:
         job = parts.handles.get(entry.job_id)

@@ -256,7 +256,8 @@ class TestAtTheServicesOwnPace:
                 await job
                 check_job(emulator, job)
             assert clock() - began > 1800
-            assert emulator.requests.busiest("history", 60) <= 8
+            # seven retries of the first minute, and the looks that were well just before it
+            assert emulator.requests.busiest("history", 60) <= 10
 
     async def test_h3_retry_after_is_kept(self, tmp_path: Path) -> None:
         fault = history("status", status=429, retry_after=90)

@@ -227,7 +227,8 @@ def _expected(sight: Sight, report: JobReport) -> int:
 
     `total_image_count` comes last: at times it counts the references instead (2.7).
     """
-    default = 1 if sight.kind == "video" else 4
+    video = sight.kind == "video" or any(item.kind == "video" for item in report.items)
+    default = 1 if video else 4
     return sight.expected or len(report.listed_items) or report.total_count or default
 
 

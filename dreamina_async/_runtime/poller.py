@@ -110,8 +110,7 @@ class Poller:
         Raises:
             DreaminaError: the call failed.
         """
-        if self._closed is not None:
-            raise copy(self._closed)
+        self.check_open()
         answer: asyncio.Future[JobReport | None] = asyncio.get_running_loop().create_future()
         key = _Look(id_, kind, answer)
         self._looks.add(key)
@@ -122,6 +121,15 @@ class Poller:
         finally:
             self._looks.discard(key)
             self.schedule.drop([key])
+
+    def check_open(self) -> None:
+        """Refuse what would never be answered.
+
+        Raises:
+            DreaminaError: why no more is asked.
+        """
+        if self._closed is not None:
+            raise copy(self._closed)
 
     # ---- the task ----------------------------------------------------------------------
 

@@ -85,10 +85,10 @@ class Submitter:
         try:
             await self._attempts(entry, turn, self._round)
         except DreaminaError as error:
-            if self._turns[entry] is turn:
+            if self._turns.get(entry) is turn:
                 self._break_off(entry, error)
         finally:
-            if self._turns[entry] is turn:
+            if self._turns.get(entry) is turn:
                 del self._turns[entry]
 
     def _break_off(self, entry: Entry, error: DreaminaError) -> None:

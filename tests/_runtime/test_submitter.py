@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from session_kit import check_job, image, polling, retrying, settings, world
 
-from dreamina_async import JobState, RateLimited
+from dreamina_async import Job, JobState, RateLimited
 from dreamina_async._core.window import Window
 from dreamina_async.emulator import Fault
 from dreamina_async.events import SubmitWaits
@@ -95,3 +95,28 @@ async def test_a_login_lost_elsewhere_reaches_those_in_line(tmp_path: Path) -> N
         assert {type(one).__name__ for one in outcomes} == {"AuthenticationError"}
         async with asyncio.timeout(2):
             await session.aclose()
+
+
+async def test_a_call_that_was_overtaken_in_its_pause_leaves_quietly(tmp_path: Path) -> None:
+    """The later call has sent the job and is gone when the earlier one wakes."""
+    rules = settings(retrying=retrying(base=0.3, cap=0.3))
+    faults = [Fault(where="generate", what="ret", ret="1057")]
+    async with world(tmp_path, rules=rules, faults=faults) as (emulator, session):
+        parts = session._parts
+        assert parts is not None
+        submit_id = session.submit_id_for("row")
+        first = asyncio.create_task(session.submit(image(), submit_id=submit_id))
+        await emulator.until(lambda: len(emulator.requests.to("generate")) == 1)
+        while (entry := parts.jobs.ledger.get(submit_id)) is None or entry.error is None:
+            await asyncio.sleep(0)
+        await parts.submitter.submit(entry)
+        check_job(emulator, await finished(await first))
+        while parts.supervisor._errands:
+            await asyncio.sleep(0.01)
+        check_job(emulator, await finished(await session.submit(image("the session lives"))))
+        assert len(emulator.ledger) == 2
+
+
+async def finished(job: Job) -> Job:
+    await job
+    return job
