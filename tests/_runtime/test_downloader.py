@@ -53,7 +53,7 @@ async def test_a_second_delivery_while_files_of_the_first_are_under_way(tmp_path
     """One file fails at once, its brothers are still coming, and `resume` begins anew."""
     faults = [
         Fault(where="media", what="corrupt"),
-        Fault(where="media", what="drip", seconds=0.3, times=3),
+        Fault(where="media", what="drip", seconds=0.3, times=6),
     ]
     rules = settings(downloading=downloading(attempts=1, block=1000))
     async with world(tmp_path, rules=rules, faults=faults, image_bytes=100_000) as (

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 from session_kit import check_job, image, polling, settings, ticks, world
 
-from dreamina_async import SessionClosed
+from dreamina_async import JobError, JobReport, JobState, SessionClosed
+from dreamina_async._core.ledger import Entry
+from dreamina_async._core.reconcile import Sight
+from dreamina_async._runtime.clock import LoopClock
 from dreamina_async.emulator import Fault, Outcome
 
 
@@ -83,3 +86,60 @@ async def test_a_closed_poller_answers_at_once(tmp_path: Path) -> None:
         await ticks()
         with pytest.raises(SessionClosed):
             await parts.poller.look("1", "history")
+
+
+async def test_given_up_while_a_found_submit_is_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the report says comes too late for it, and harms nobody."""
+    async with world(tmp_path) as (_, session):
+        parts = session._parts
+        assert parts is not None
+        submit_id = session.submit_id_for("row")
+        entry = Entry(submit_id, "image", JobState.INTENT, 0.0, submit_id=submit_id)
+        entry.sight = Sight("image", since=0.0, answered=False)
+        parts.jobs.ledger.add(entry)
+
+        async def abandoned_meanwhile(one: Entry, history_id: str | None) -> None:
+            assert history_id == "1"
+            parts.jobs.abandoned(one, JobError("enough"))
+
+        monkeypatch.setattr(type(parts.jobs), "accepted", lambda _, *a: abandoned_meanwhile(*a))
+        await parts.poller._merge(entry, JobReport(history_id="1", status=20))
+        assert entry.state is JobState.ABANDONED
+        assert len(parts.poller.schedule) == 0
+
+
+class EarlyClock(LoopClock):
+    """Its timers fire a nanosecond before their time, as coarse clocks' do."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.waits: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    async def wait(self, event: asyncio.Event, until: float | None) -> None:
+        if until is None:
+            await event.wait()
+            return
+        self.waits.append(until)
+        await asyncio.sleep(0)
+        if len(self.waits) > 1000:
+            raise AssertionError("the poller spins")
+        if not event.is_set():
+            self.now = max(self.now, until - 1e-9)
+
+
+async def test_a_timer_that_fires_early_does_not_make_it_spin(tmp_path: Path) -> None:
+    async with world(tmp_path) as (emulator, session):
+        parts = session._parts
+        assert parts is not None
+        clock = parts.poller.clock = EarlyClock()
+        entry = Entry("history-1", "image", JobState.ACCEPTED, 0.0, history_id="1")
+        parts.jobs.ledger.add(entry)
+        parts.poller.track(entry, Sight("image", since=clock.now))
+        await emulator.until(lambda: len(emulator.requests.batches) == 3)
+        assert len(set(clock.waits)) == len(clock.waits)
+        parts.jobs.abandoned(entry, JobError("enough"))
