@@ -328,3 +328,15 @@ async def test_a_failed_job_is_not_owed(tmp_path: Path) -> None:
             assert again.error == job.error
             assert posts(emulator) == 1
     assert json.dumps(rows(tmp_path)) == json.dumps({job.job_id: "failed"})
+
+
+async def test_events_of_a_job_attached_by_its_other_id(tmp_path: Path) -> None:
+    async with world(tmp_path) as (emulator, session):
+        result = await session.generate(image())
+        result.media[0].path.unlink()
+        await session.aclose()
+        async with session_for(emulator, tmp_path) as later, asyncio.timeout(5):
+            job = later.attach(history_id=result.history_id)
+            heard = [event async for event in job.events()]
+            assert heard[-1].job_id == result.submit_id
+            assert (await job).media == result.media

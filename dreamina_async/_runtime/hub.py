@@ -75,6 +75,11 @@ class Subscription(AsyncIterator[Event]):
         if self._job_id is not None and isinstance(event, TERMINAL_EVENTS):
             self.close()
 
+    def rename(self, old: str, new: str) -> None:
+        """Go on listening to a job under its other id."""
+        if self._job_id == old:
+            self._job_id = new
+
     def _make_room(self) -> None:
         kept = [event for event in self._waiting if not isinstance(event, _DROPPABLE)]
         self.dropped += len(self._waiting) - len(kept)
@@ -103,6 +108,11 @@ class Hub:
         """Tell everybody."""
         for listener in tuple(self._listeners):
             listener.offer(event)
+
+    def rename(self, old: str, new: str) -> None:
+        """A job has turned out to be known by another id."""
+        for listener in tuple(self._listeners):
+            listener.rename(old, new)
 
     def forget(self, subscription: Subscription) -> None:
         """Drop a listener."""

@@ -76,6 +76,7 @@ class Recall:
                 await self.jobs.until_over(here)
                 self.jobs.end_like(entry, here)
                 return
+            self.jobs.hub.rename(entry.job_id, known.job_id)
             self.jobs.ledger.take_over(entry, known)
         self._take_up(entry, complete=complete)
         if entry.over:
