@@ -4,9 +4,7 @@ from dreamina_async.models import JobState
 
 
 def entry(history_id="25594898552322", submit_id="19637d71-15df-445e-b86d-490f3549cb85"):
-    return Entry(
-        "job", "image", JobState.ACCEPTED, 0.0, history_id=history_id, submit_id=submit_id
-    )
+    return Entry("job", "image", JobState.ACCEPTED, 0.0, history_id=history_id, submit_id=submit_id)
 
 
 def test_history_ids_come_first_and_the_only_id_where_there_is_one():
