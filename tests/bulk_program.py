@@ -17,8 +17,8 @@ QUICK = Settings(
     polling=PollingPolicy(
         rate=200, burst=5, image_interval=0.02, image_median=0.04, max_interval=0.2
     ),
-    # killed between intent and request, a job would be held: here it is looked for, then sent
-    retrying=RetryPolicy(base=0.01, cap=0.05, lookup_window=1.0, unanswered="resubmit_same_id"),
+    # the default policy, `hold`: what may have left is never sent again
+    retrying=RetryPolicy(base=0.01, cap=0.05, lookup_window=1.0),
     submits=3,
 )
 

@@ -31,6 +31,8 @@ from dreamina_async import (
     StorageError,
     VideoRequest,
 )
+from dreamina_async._core.ledger import Entry
+from dreamina_async._runtime.journal import Journal
 from dreamina_async.emulator import Emulator, Fault, Outcome
 
 
@@ -340,3 +342,36 @@ async def test_events_of_a_job_attached_by_its_other_id(tmp_path: Path) -> None:
             heard = [event async for event in job.events()]
             assert heard[-1].job_id == result.submit_id
             assert (await job).media == result.media
+
+
+async def test_an_intent_that_never_left_is_sent_when_it_is_submitted_again(tmp_path: Path) -> None:
+    async with world(tmp_path) as (emulator, session):
+        submit_id = session.submit_id_for("row")
+        await session.aclose()
+        await leave_intent(tmp_path, submit_id)  # killed before the first byte
+        async with session_for(emulator, tmp_path) as later, asyncio.timeout(5):
+            assert await later.resume() == []
+            job = await later.submit(image(), submit_id=submit_id)
+            check_result(emulator, await job)
+        assert len(emulator.ledger.charges(submit_id)) == 1
+
+
+async def test_an_intent_that_may_have_left_is_not(tmp_path: Path) -> None:
+    async with world(tmp_path) as (emulator, session):
+        submit_id = session.submit_id_for("row")
+        await session.aclose()
+        await leave_intent(tmp_path, submit_id, sent=True)
+        async with session_for(emulator, tmp_path) as later, asyncio.timeout(5):
+            with pytest.raises(JobLost):
+                await later.submit(image(), submit_id=submit_id)
+        assert len(emulator.ledger) == 0
+
+
+async def leave_intent(folder: Path, submit_id: str, *, sent: bool = False) -> None:
+    journal = await Journal.open(folder, region="cn")
+    entry = Entry(submit_id, "image", JobState.INTENT, 1.0, request=image(), submit_id=submit_id)
+    entry.sent_at = 2.0
+    await journal.put(entry, 2.0)
+    if sent:
+        journal.mark_sent(submit_id)
+    await journal.aclose()

@@ -43,6 +43,7 @@ class Entry:
         waiters: how many callers wait for its submit; without any it may be withdrawn.
         created_at: wall clock of its first entry here.
         sent_at: wall clock of the last submit.
+        maybe_sent: whether an earlier submit may have arrived without our knowing.
         saved: files already complete on disk.
     """
 
@@ -59,6 +60,7 @@ class Entry:
     over: bool = False
     waiters: int = 0
     sent_at: float | None = None
+    maybe_sent: bool = False
     finished_at: float | None = None
     saved_at: float | None = None
     missing: int = 0
@@ -97,9 +99,9 @@ class Ledger:
             raise KeyError(known.job_id)
         del self._entries[entry.job_id]
         self._counts[entry.kind, entry.state] -= 1
-        for name in ("job_id", "kind", "state", "created_at", "submit_id", "sent_at", "saved"):
+        for name in ("job_id", "kind", "state", "created_at", "submit_id", "sent_at"):
             setattr(entry, name, getattr(known, name))
-        for name in ("finished_at", "saved_at", "missing", "error"):
+        for name in ("maybe_sent", "saved", "finished_at", "saved_at", "missing", "error"):
             setattr(entry, name, getattr(known, name))
         entry.request = known.request or entry.request
         entry.history_id = known.history_id or entry.history_id

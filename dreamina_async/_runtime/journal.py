@@ -32,6 +32,7 @@ from dreamina_async._core.rows import (
     record_of,
 )
 from dreamina_async._runtime.finishing import outlast, settled
+from dreamina_async._runtime.marks import MARKS_NAME, read_marks, start_marks, write_mark
 from dreamina_async.errors import DreaminaError, JournalLocked, SessionClosed, StorageError
 from dreamina_async.models import JobRecord, JobState, MediaFile
 
@@ -54,6 +55,7 @@ CREATE TABLE jobs (
     request TEXT,
     created_at REAL NOT NULL,
     sent_at REAL,
+    maybe_sent INTEGER NOT NULL,
     finished_at REAL,
     saved_at REAL,
     updated_at REAL NOT NULL,
@@ -105,6 +107,7 @@ class Journal:
     _loop: asyncio.AbstractEventLoop
     _connection: sqlite3.Connection
     _lock: int
+    _marks: int
     _queue: "SimpleQueue[_Item | None]" = field(factory=SimpleQueue)
     _thread: threading.Thread | None = None
     _poison: StorageError | None = None
@@ -125,14 +128,15 @@ class Journal:
         loop = asyncio.get_running_loop()
         opening = loop.run_in_executor(None, _open, root, region)
         try:
-            connection, lock, journal_id = await outlast(opening)
+            connection, lock, marks, journal_id = await outlast(opening)
         except asyncio.CancelledError:
             if not opening.exception():  # opened, but nobody is left to close it
-                connection, lock, _ = opening.result()
+                connection, lock, marks, _ = opening.result()
                 connection.close()
+                os.close(marks)
                 _unlock(lock)
             raise
-        journal = cls(root, journal_id, loop, connection, lock)
+        journal = cls(root, journal_id, loop, connection, lock, marks)
         journal._thread = threading.Thread(
             target=journal._serve, name="dreamina-journal", daemon=True
         )
@@ -146,6 +150,21 @@ class Journal:
         """
         row = job_row(entry, now)
         return self._submit(lambda connection: connection.execute(_PUT_JOB, row))
+
+    def mark_sent(self, submit_id: str) -> None:
+        """Note that a submit is about to leave; see `marks`. Takes microseconds.
+
+        Raises:
+            StorageError: it cannot be noted, so it must not leave.
+        """
+        try:
+            write_mark(self._marks, submit_id)
+        except OSError as error:
+            self._poison = StorageError(
+                f"the journal cannot be written ({error}); nothing more is submitted",
+                path=str(self.root / MARKS_NAME),
+            )
+            raise self._poison from error
 
     def put_media(self, job_id: str, file: MediaFile) -> "asyncio.Future[None]":
         """Write down one file that stands complete under its final name."""
@@ -191,6 +210,7 @@ class Journal:
         finally:
             lock, self._lock = self._lock, -1
             if lock >= 0:
+                os.close(self._marks)
                 _unlock(lock)
 
     # ---- in the journal's thread -------------------------------------------------------
@@ -282,7 +302,7 @@ def _media_of(connection: sqlite3.Connection, job_id: str) -> list[Row]:
     return found
 
 
-def _open(root: Path, region: str) -> tuple[sqlite3.Connection, int, str]:
+def _open(root: Path, region: str) -> tuple[sqlite3.Connection, int, int, str]:
     path = root / JOURNAL_NAME
     try:
         with ExitStack() as undo:
@@ -292,11 +312,35 @@ def _open(root: Path, region: str) -> tuple[sqlite3.Connection, int, str]:
                 _create(path, region)
             connection = undo.enter_context(closing(_connect(path, "rw")))
             journal_id = _prepare(connection, region, path)
+            _settle_intents(connection, read_marks(root))
+            marks = start_marks(root)
             undo.pop_all()
-            return connection, lock, journal_id
+            return connection, lock, marks, journal_id
     except (sqlite3.Error, OSError, KeyError) as error:
         reason = getattr(error, "strerror", None) or error
         raise StorageError(f"cannot open the journal: {reason}", path=str(path)) from error
+
+
+def _settle_intents(connection: sqlite3.Connection, marks: frozenset[str] | None) -> None:
+    """Tell the intents that never left from those that perhaps did, before the note goes.
+
+    One that perhaps left stays so for ever, whatever later sessions try with it.
+    """
+    rows = connection.execute(
+        "SELECT job_id, submit_id FROM jobs WHERE state = ? AND NOT maybe_sent",
+        (JobState.INTENT.value,),
+    ).fetchall()
+    never = [row["job_id"] for row in rows if marks is not None and row["submit_id"] not in marks]
+    perhaps = [row["job_id"] for row in rows if row["job_id"] not in set(never)]
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany(
+        "UPDATE jobs SET state = ? WHERE job_id = ?",
+        [(JobState.PLANNED.value, job_id) for job_id in never],
+    )
+    connection.executemany(
+        "UPDATE jobs SET maybe_sent = 1 WHERE job_id = ?", [(job_id,) for job_id in perhaps]
+    )
+    connection.execute("COMMIT")
 
 
 def _lock(path: Path) -> int:

@@ -9,6 +9,7 @@ again under the same id; and a waiter who goes away takes nothing with him that 
 import asyncio
 import logging
 from copy import copy
+from functools import partial
 
 from attrs import define, evolve, field
 
@@ -142,7 +143,8 @@ class Submitter:
         # signed anew for every attempt: an old device-time is refused
         request = encode_generate(entry.request, entry.submit_id, self.caller, self.clock.wall())
         self.jobs.counters.submits += 1
-        response = await self.transport.send(request)
+        mark = partial(self.jobs.journal.mark_sent, entry.submit_id)
+        response = await self.transport.send(request, mark)
         return decode_submit(response, entry.submit_id, now=self.clock.wall())
 
     async def _accept(self, entry: Entry, reply: SubmitReply) -> None:
@@ -163,6 +165,7 @@ class Submitter:
                 self.jobs.waits(entry, error)
                 return verdict
             case Step.LOOK_UP:
+                entry.maybe_sent = True
                 self.jobs.waits(entry, error)
                 self.poller.track(entry, first_sight(entry, self.clock), at_once=True)
             case Step.STOP:
@@ -175,7 +178,7 @@ class Submitter:
 
     def _turn_away(self, entry: Entry, error: DreaminaError, *, final: bool) -> None:
         """The service said no, or cannot be reached: this job is not sent any more."""
-        if entry.job_id in self._resubmitted:
+        if entry.maybe_sent:
             self.jobs.unknown(entry, evolve(error, charged="unknown"))
         elif final:
             self.jobs.refused(entry, error)
@@ -186,7 +189,7 @@ class Submitter:
 
     def _take_back(self, entry: Entry, error: DreaminaError) -> None:
         """This request cost nothing; one before it, that was never answered, perhaps did."""
-        if entry.job_id in self._resubmitted:
+        if entry.maybe_sent:
             entry.error = error
         else:
             self.jobs.withdraw_intent(entry, error)

@@ -8,13 +8,13 @@ and no memory. A shared session would hand the cookie to the media hosts.
 import asyncio
 import os
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 from urllib.parse import urljoin
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from attrs import frozen
 from yarl import URL
@@ -53,8 +53,16 @@ class MediaStream(Protocol):
 class Transport(Protocol):
     """What the rest of the package knows about HTTP."""
 
-    async def send(self, request: HttpRequest) -> HttpResponse:
-        """One API call; the reply is complete or there is none."""
+    async def send(
+        self, request: HttpRequest, announce: Callable[[], None] | None = None
+    ) -> HttpResponse:
+        """One API call; the reply is complete or there is none.
+
+        Args:
+            request: what to send.
+            announce: called right before the first byte leaves; what it raises is raised,
+                and then nothing has left.
+        """
         ...
 
     def stream(self, url: str) -> AbstractAsyncContextManager[MediaStream]:
@@ -64,6 +72,30 @@ class Transport(Protocol):
     async def aclose(self) -> None:
         """Close every connection."""
         ...
+
+
+class _AnnouncedBody(aiohttp.BytesPayload):
+    """A request body that says when it is about to leave.
+
+    aiohttp writes the headers together with the first bytes of the body, in a task of its
+    own, once a connection is there; nothing earlier is as close to the first byte.
+    """
+
+    def __init__(self, body: bytes, announce: Callable[[], None] | None) -> None:
+        super().__init__(body)
+        self._announce = announce
+        self.refusal: DreaminaError | None = None
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        if self._announce is not None:
+            try:
+                self._announce()
+            except DreaminaError as error:
+                self.refusal = error
+                raise
+        await super().write_with_length(writer, content_length)
 
 
 @frozen
@@ -140,27 +172,30 @@ class AiohttpTransport:
             headers={"Accept-Encoding": "identity", "Accept": "*/*"},
         )
 
-    async def send(self, request: HttpRequest) -> HttpResponse:
+    async def send(
+        self, request: HttpRequest, announce: Callable[[], None] | None = None
+    ) -> HttpResponse:
         failure: DreaminaError
+        body = _AnnouncedBody(request.body, announce)
         try:
-            return await self._send(request)
+            return await self._send(request, body)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            failure = _translated(error)
+            failure = body.refusal or _translated(error)
         # raised outside the `except`: aiohttp's errors show the request's headers in their
         # repr, the cookie among them, and must not hang on ours as a cause
         raise failure
 
-    async def _send(self, request: HttpRequest) -> HttpResponse:
+    async def _send(self, request: HttpRequest, body: "_AnnouncedBody") -> HttpResponse:
         async with self._api.request(
             request.method,
             URL(request.url, encoded=True),
-            data=request.body,
+            data=body,
             headers=request.headers,
             allow_redirects=False,
         ) as response:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            body = await _read_capped(response, headers.get("x-tt-logid"))
-            return HttpResponse(response.status, headers, body)
+            content = await _read_capped(response, headers.get("x-tt-logid"))
+            return HttpResponse(response.status, headers, content)
 
     @asynccontextmanager
     async def stream(self, url: str) -> AsyncGenerator[MediaStream, None]:

@@ -29,7 +29,7 @@ from dreamina_async.errors import (
 from dreamina_async.models import ImageRequest, JobState, MediaFile
 
 
-def entry(number: int = 0, state: JobState = JobState.INTENT, **changes) -> Entry:
+def entry(number: int = 0, state: JobState = JobState.ACCEPTED, **changes) -> Entry:
     job = str(uuid.UUID(int=number))
     given = {"request": ImageRequest("柴犬"), "submit_id": job, "sent_at": 5.5, **changes}
     return Entry(job, "image", state, 1000.0 + number, **given)
@@ -276,7 +276,7 @@ from dreamina_async.models import ImageRequest, JobState
 
 def entry(number):
     job = f"00000000-0000-0000-0000-{number:012}"
-    return Entry(job, "image", JobState.INTENT, float(number),
+    return Entry(job, "image", JobState.ACCEPTED, float(number),
                  request=ImageRequest("x"), submit_id=job)
 
 async def main(root):

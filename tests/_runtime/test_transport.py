@@ -38,6 +38,7 @@ from dreamina_async.errors import (
     DownloadError,
     DreaminaError,
     ProtocolError,
+    StorageError,
     TransportError,
     TransportTimeout,
 )
@@ -725,3 +726,18 @@ def test_the_errors_we_keep_clear_of_would_show_the_cookie():
     headers = {"Cookie": CANARY}
     info = aiohttp.RequestInfo(url, "POST", headers, url)
     assert CANARY in repr(aiohttp.ClientResponseError(info, ()))
+
+
+async def test_a_call_is_announced_before_its_first_byte_and_not_made_if_that_fails(transport):
+    async with serving(reply(b"{}")) as server:
+        told = []
+        await transport.send(call(server.url()), lambda: told.append(len(server.asked)))
+        assert told == [0]
+
+        def refuse():
+            raise StorageError("no room")
+
+        with pytest.raises(StorageError, match="no room"):
+            await transport.send(call(server.url()), refuse)
+        await transport.send(call(server.url()))
+        assert len(server.asked) == 2
