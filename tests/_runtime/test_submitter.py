@@ -38,7 +38,7 @@ async def test_a_job_that_never_arrived_makes_room_in_the_window(tmp_path: Path)
         transport = session._parts.transport  # type: ignore[union-attr]
         send = transport.send
 
-        async def fail_once(request: object) -> object:
+        async def fail_once(request: object, announce: object = None) -> object:
             from dreamina_async import TransportError
 
             transport.send = send
