@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from session_kit import check_result, image, world
 
-from dreamina_async import JobState
+from dreamina_async import JobLost, JobState
+from dreamina_async.emulator import Fault
 
 KINDS = ["both", "history", "submit", "history_only", "submit_only"]
 
@@ -20,3 +21,13 @@ async def test_jobs_are_found_by_whichever_id_the_service_knows(tmp_path: Path, 
         assert len(emulator.ledger) == 12
         refused = [one for one in emulator.requests.to("history") if one.ret == "1000"]
         assert len(refused) <= 3  # it is learnt, not tried for each job
+
+
+async def test_a_lost_reply_where_submit_ids_cannot_be_asked_is_held(tmp_path: Path) -> None:
+    lost = [Fault(where="generate", what="reset_after_charge")]
+    async with world(tmp_path, id_kinds="history_only", faults=lost) as (emulator, session):
+        with pytest.raises(JobLost) as caught:
+            await session.submit(image())
+        assert caught.value.charged == "unknown"
+        assert session.statistics().jobs == {JobState.UNKNOWN: 1}
+        assert len(emulator.ledger) == 1

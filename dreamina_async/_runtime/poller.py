@@ -270,9 +270,12 @@ class Poller:
         """Patience with a job that is there, but of which nothing can be learned, ends too."""
         assert entry.sight is not None
         waited = self.clock.monotonic() - entry.sight.since
-        if waited <= self.settings.polling.pending_limit:
+        limit = self.settings.polling.pending_limit
+        if not entry.sight.answered:  # and perhaps never will be: its waiters should know
+            limit = self.settings.retrying.lookup_window
+        if waited <= limit:
             return False
-        message = f"nothing could be learned of the job within the policy's pending_limit: {error}"
+        message = f"nothing could be learned of the job in {waited:.0f} s: {error}"
         self.jobs.unknown(entry, JobLost(message, "unknown"))
         return True
 
