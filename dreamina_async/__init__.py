@@ -17,13 +17,18 @@ if TYPE_CHECKING:
         VIDEO_MODELS,
         VIDEO_RATIOS,
         ImageModel,
+        SizeChoice,
         VideoModel,
+        image_model,
+        video_model,
     )
     from dreamina_async.credentials import Credentials, Region
+    from dreamina_async.credits import CreditEntry, Credits, DailyGrant, ExpiringCredits
     from dreamina_async.errors import (
         AccountRestricted,
         ApiError,
         AuthenticationError,
+        BudgetReached,
         ContentRejected,
         DownloadError,
         DreaminaError,
@@ -55,6 +60,7 @@ if TYPE_CHECKING:
         Submitted,
         SubmitWaits,
     )
+    from dreamina_async.images import ImageData, ImageRef, ImageSource
     from dreamina_async.job import Job
     from dreamina_async.models import (
         ImageRequest,
@@ -74,6 +80,7 @@ if TYPE_CHECKING:
         request_from_dict,
         request_to_dict,
     )
+    from dreamina_async.quotes import Quote, quote
     from dreamina_async.session import DreaminaSession, journal_jobs
     from dreamina_async.settings import DownloadPolicy, PollingPolicy, RetryPolicy, Settings
 
@@ -85,9 +92,13 @@ _HOME = {
         "VIDEO_MODELS",
         "VIDEO_RATIOS",
         "ImageModel",
+        "SizeChoice",
         "VideoModel",
+        "image_model",
+        "video_model",
     ),
     "credentials": ("Credentials", "Region"),
+    "credits": ("CreditEntry", "Credits", "DailyGrant", "ExpiringCredits"),
     "errors": (
         "AccountRestricted",
         "ApiError",
@@ -111,6 +122,7 @@ _HOME = {
         "TransportError",
         "TransportTimeout",
         "UrlExpired",
+        "BudgetReached",
     ),
     "events": (
         "Downloading",
@@ -124,6 +136,11 @@ _HOME = {
         "Submitted",
     ),
     "job": ("Job",),
+    "images": (
+        "ImageRef",
+        "ImageData",
+        "ImageSource",
+    ),
     "models": (
         "ImageRequest",
         "JobRecord",
@@ -142,6 +159,7 @@ _HOME = {
         "request_from_dict",
         "request_to_dict",
     ),
+    "quotes": ("Quote", "quote"),
     "session": ("DreaminaSession", "journal_jobs"),
     "settings": ("DownloadPolicy", "PollingPolicy", "RetryPolicy", "Settings"),
 }
@@ -156,19 +174,27 @@ __all__ = [
     "AccountRestricted",
     "ApiError",
     "AuthenticationError",
+    "BudgetReached",
     "ContentRejected",
     "Credentials",
+    "CreditEntry",
+    "Credits",
+    "DailyGrant",
     "DownloadError",
     "DownloadPolicy",
     "Downloading",
     "DreaminaError",
     "DreaminaSession",
     "Event",
+    "ExpiringCredits",
     "Failed",
     "FileSaved",
     "Finished",
+    "ImageData",
     "ImageModel",
+    "ImageRef",
     "ImageRequest",
+    "ImageSource",
     "IncompleteDownload",
     "InsufficientCredit",
     "InvalidRequest",
@@ -190,6 +216,7 @@ __all__ = [
     "Progressed",
     "ProtocolError",
     "QueueInfo",
+    "Quote",
     "RateLimited",
     "Region",
     "Request",
@@ -198,6 +225,7 @@ __all__ = [
     "ServiceUnavailable",
     "SessionClosed",
     "Settings",
+    "SizeChoice",
     "Statistics",
     "StorageError",
     "Submission",
@@ -209,9 +237,12 @@ __all__ = [
     "VideoModel",
     "VideoRequest",
     "__version__",
+    "image_model",
     "journal_jobs",
+    "quote",
     "request_from_dict",
     "request_to_dict",
+    "video_model",
 ]
 
 

@@ -3,6 +3,7 @@
     DreaminaError
     ├── InvalidRequest        (also ValueError)    change the call; raised before any I/O
     ├── SessionClosed         (also RuntimeError)  open a session, or a new one
+    ├── BudgetReached                              run again with more, or leave it at that
     ├── StorageError                               make room on the disk, or mend the folder
     │   └── JournalLocked                          another process works in this folder
     ├── TransportError                             no usable reply reached us
@@ -107,6 +108,19 @@ class InvalidRequest(DreaminaError, ValueError):
 @define(slots=False)
 class SessionClosed(DreaminaError, RuntimeError):
     """The session is not open, or was closed while a call waited in it."""
+
+
+@define(slots=False)
+class BudgetReached(DreaminaError):
+    """The next job of a run would cost more than the run was allowed; it was not sent.
+
+    Attributes:
+        limit: credits that the run was allowed.
+        spent: credits that its jobs are expected to cost, by the catalogue's prices.
+    """
+
+    limit: int = 0
+    spent: int = 0
 
 
 @define(slots=False)

@@ -1,24 +1,30 @@
 """The frozen values that users hold: requests, job states, reports, media and results."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast, get_args
 from uuid import UUID
 
-from attrs import Attribute, asdict, field, fields, frozen
+from attrs import Attribute, Factory, asdict, field, fields, frozen
 
 from dreamina_async.catalogue import (
     DEFAULT_IMAGE_MODEL,
     DEFAULT_VIDEO_MODEL,
-    IMAGE_RATIOS,
-    VIDEO_RATIOS,
     image_model,
     video_model,
 )
 from dreamina_async.errors import DreaminaError, InvalidRequest, shown
+from dreamina_async.images import (
+    Image,
+    ImageSource,
+    image_from_plain,
+    image_of,
+    image_to_plain,
+    images_of,
+)
 
 MediaKind = Literal["image", "video"]
 
@@ -26,6 +32,8 @@ MAX_PROMPT_CHARACTERS = 4000
 """Our own limit: far above any prompt seen, far below what a mistaken file would bring."""
 
 MAX_SEED = 2**32 - 1
+
+_USUAL_SECONDS = 5
 
 
 class JobState(StrEnum):
@@ -83,6 +91,11 @@ def _not_blank(instance: object, attribute: "Attribute[Any]", value: str) -> Non
         raise InvalidRequest(f"{attribute.name} is empty", field=attribute.name)
 
 
+def _flag(instance: object, attribute: "Attribute[Any]", value: Any) -> None:
+    if not isinstance(value, bool):
+        raise InvalidRequest(f"{attribute.name} {shown(value)} is not a bool", field=attribute.name)
+
+
 def _seed(instance: object, attribute: "Attribute[Any]", value: Any) -> None:
     if value is None:
         return
@@ -100,19 +113,41 @@ def _strength(instance: object, attribute: "Attribute[Any]", value: Any) -> None
         )
 
 
+def _references(sources: "Iterable[ImageSource] | ImageSource") -> tuple[Image, ...]:
+    return images_of(sources, "references")
+
+
+def _first_frame(source: ImageSource | None) -> Image | None:
+    return None if source is None else image_of(source, "first_frame")
+
+
+def _last_frame(source: ImageSource | None) -> Image | None:
+    return None if source is None else image_of(source, "last_frame")
+
+
+Via = Literal["web", "mcp"]
+
+
 @frozen
 class ImageRequest:
-    """A text-to-image job; checked when it is made, before anything is sent.
+    """Images from a text, or from a text and other images; checked when it is made.
 
     Attributes:
         prompt: what to draw; any language, at most 4000 characters.
-        model: a name, an alias or the service's key; see `dreamina_async.catalogue`.
+        model: a name, an alias or the service's key (see `dreamina_async.catalogue`); a key
+            that is not in the catalogue is written `key:...`.
         ratio: width to height, such as `16:9`.
         resolution: `1k`, `1.5k`, `2k` or `4k`; None takes the model's own.
         count: how many images; most models take 1 to 8, the 3.x ones always make 4.
         negative_prompt: what to leave out.
         seed: 0 to 2**32-1; None draws one from the submit id.
-        sample_strength: 0 to 1.
+        sample_strength: 0 to 1; with references, how much of them is kept.
+        references: images to work from, 1 to 10 with most models: paths, bytes, binary file
+            objects (read at once), or what `session.upload` returned. Paths are read when
+            the job is submitted.
+        intelligent_ratio: let the model choose the ratio by the prompt.
+        via: `mcp` submits through the intranet's MCP endpoint, which takes a prompt, a ratio
+            and a model, and makes four images.
 
     Raises:
         InvalidRequest: a value that the model does not take; it lists what it takes.
@@ -128,30 +163,70 @@ class ImageRequest:
     negative_prompt: str = field(default="", kw_only=True, validator=_text)
     seed: int | None = field(default=None, kw_only=True, validator=_seed)
     sample_strength: float = field(default=0.5, kw_only=True, validator=_strength)
+    references: tuple[Image, ...] = field(default=(), kw_only=True, converter=_references)
+    intelligent_ratio: bool = field(default=False, kw_only=True, validator=_flag)
+    via: Via = field(default="web", kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         model = image_model(self.model)
-        _allowed("ratio", self.ratio, tuple(IMAGE_RATIOS), model.name)
+        _allowed("ratio", self.ratio, model.ratios, model.name)
         if self.resolution is not None:
             _allowed("resolution", self.resolution, model.resolutions, model.name)
         _allowed("count", self.count, model.counts, model.name)
+        if self.intelligent_ratio:
+            _allowed("intelligent_ratio", 1, (int(model.intelligent_ratio),), model.name)
+        if len(self.references) > model.max_references:
+            raise InvalidRequest(
+                f"{model.name} takes at most {model.max_references} references, not "
+                f"{len(self.references)}",
+                field="references",
+            )
+        _allowed("via", self.via, get_args(Via), "an image request")
+        if self.via == "mcp":
+            _only_what_mcp_takes(self)
 
     @property
     def expected(self) -> int:
         """How many files the job is to bring."""
         return self.count
 
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """What has to be uploaded before the submit."""
+        return self.references
+
+
+def _only_what_mcp_takes(request: ImageRequest) -> None:
+    """S1 and S4 show no field for anything else, so it would be dropped in silence."""
+    plain = ("prompt", "model", "ratio", "via")
+    for one in fields(ImageRequest):
+        if one.name not in plain and getattr(request, one.name) != one.default:
+            raise InvalidRequest(
+                f"the MCP endpoint takes a prompt, a model and a ratio, but no {one.name}",
+                field=one.name,
+            )
+
+
+def _usual_duration(request: Any) -> int:
+    durations = video_model(request.model).durations
+    return _USUAL_SECONDS if _USUAL_SECONDS in durations else durations[0]
+
 
 @frozen
 class VideoRequest:
-    """A text-to-video job; checked when it is made, before anything is sent.
+    """A video from a text, or from one or two frames; checked when it is made.
 
     Attributes:
-        prompt: what to show; any language, at most 4000 characters.
-        model: a name, an alias or the service's key; see `dreamina_async.catalogue`.
-        ratio: width to height, such as `16:9`.
-        duration: seconds.
+        prompt: what to show; any language, at most 4000 characters. May be empty where there
+            is a first frame.
+        model: a name, an alias or the service's key (see `dreamina_async.catalogue`); a key
+            that is not in the catalogue is written `key:...`.
+        ratio: width to height, such as `16:9`; with frames the service follows the image.
+        duration: seconds; 5 unless the model has no such length.
         resolution: such as `720p`; None takes the model's own.
+        first_frame: an image to begin with: a path, bytes, a binary file object, or what
+            `session.upload` returned.
+        last_frame: an image to end with; only together with a first one.
         seed: 0 to 2**32-1; None draws one from the submit id.
 
     Raises:
@@ -160,32 +235,58 @@ class VideoRequest:
 
     kind: ClassVar[MediaKind] = "video"
 
-    prompt: str = field(validator=[_text, _not_blank])
+    prompt: str = field(validator=_text)
     model: str = field(default=DEFAULT_VIDEO_MODEL, kw_only=True)
     ratio: str = field(default="16:9", kw_only=True)
-    duration: int = field(default=5, kw_only=True)
+    duration: int = field(default=Factory(_usual_duration, takes_self=True), kw_only=True)
     resolution: str | None = field(default=None, kw_only=True)
+    first_frame: Image | None = field(default=None, kw_only=True, converter=_first_frame)
+    last_frame: Image | None = field(default=None, kw_only=True, converter=_last_frame)
     seed: int | None = field(default=None, kw_only=True, validator=_seed)
 
     def __attrs_post_init__(self) -> None:
         model = video_model(self.model)
-        _allowed("ratio", self.ratio, VIDEO_RATIOS, model.name)
+        _allowed("ratio", self.ratio, model.ratios, model.name)
         _allowed("duration", self.duration, model.durations, model.name)
         if self.resolution is not None:
             _allowed("resolution", self.resolution, model.resolutions, model.name)
+        if self.first_frame is None:
+            if self.last_frame is not None:
+                raise InvalidRequest("a last frame needs a first one too", field="last_frame")
+            _not_blank(self, fields(VideoRequest).prompt, self.prompt)
 
     @property
     def expected(self) -> int:
         """How many files the job is to bring."""
         return 1
 
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """What has to be uploaded before the submit."""
+        return tuple(one for one in (self.first_frame, self.last_frame) if one is not None)
+
 
 Request = ImageRequest | VideoRequest
 
 
+_IMAGE_FIELDS = ("references", "first_frame", "last_frame")
+
+
 def request_to_dict(request: Request) -> dict[str, Any]:
-    """Plain data for JSON; `request_from_dict` brings it back."""
-    return {"kind": request.kind, **asdict(request)}
+    """Plain data for JSON; `request_from_dict` brings it back.
+
+    Images are paths, uploads or, where they were given as bytes, digests.
+    """
+    return {"kind": request.kind, **asdict(request, recurse=False), **_plain_images(request)}
+
+
+def _plain_images(request: Request) -> dict[str, Any]:
+    match request:
+        case ImageRequest():
+            return {"references": [image_to_plain(one) for one in request.references]}
+        case _:
+            frames = {"first_frame": request.first_frame, "last_frame": request.last_frame}
+            return {name: one and image_to_plain(one) for name, one in frames.items()}
 
 
 def request_from_dict(data: Mapping[str, Any]) -> Request:
@@ -206,7 +307,36 @@ def request_from_dict(data: Mapping[str, Any]) -> Request:
         _allowed("field", name, ("kind", *names), f"a request for an {kind}")
     if "prompt" not in data:
         raise InvalidRequest("the prompt is missing", field="prompt")
-    return request_type(**{name: value for name, value in data.items() if name != "kind"})
+    values = {name: _from_plain(name, value) for name, value in data.items() if name != "kind"}
+    return request_type(**values)
+
+
+def _from_plain(name: str, value: Any) -> Any:
+    if name not in _IMAGE_FIELDS or value is None:
+        return value
+    if isinstance(value, list | tuple):
+        return [image_from_plain(one, name) for one in cast("Iterable[Any]", value)]
+    return image_from_plain(value, name)
+
+
+def same_job(one: Request, other: Request) -> bool:
+    """Whether two requests may share a submit id: equal, but for where their images lie.
+
+    A folder that was moved, or a manifest run from elsewhere, makes no other job of it.
+    """
+    return _without_folders(one) == _without_folders(other)
+
+
+def _without_folders(request: Request) -> dict[str, Any]:
+    named = {
+        name: [Path(one).name if isinstance(one, str) else one for one in _as_list(value)]
+        for name, value in _plain_images(request).items()
+    }
+    return request_to_dict(request) | named
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(cast("Iterable[Any]", value)) if isinstance(value, list) else [value]
 
 
 @frozen

@@ -14,22 +14,69 @@ from contextlib import aclosing
 from typing import Self
 
 import anyio
+from attrs import define, field
 
 from dreamina_async.errors import (
     AccountRestricted,
     AuthenticationError,
+    BudgetReached,
     DreaminaError,
     InsufficientCredit,
+    InvalidRequest,
     StorageError,
 )
 from dreamina_async.job import Job
 from dreamina_async.models import Request, Submission
+from dreamina_async.quotes import quote
 
 Requests = Iterable[Request | Submission] | AsyncIterable[Request | Submission]
-Launch = Callable[[Submission | Request], Awaitable[Job]]
 Spawn = Callable[..., None]
 
 _STOPPING = (AuthenticationError, InsufficientCredit, AccountRestricted, StorageError)
+
+
+@define
+class Budget:
+    """What a run may still spend. A job counts until it is known to have cost nothing."""
+
+    limit: int | None
+    spent: int = 0
+    _prices: dict[str, int] = field(factory=dict[str, int])
+
+    def take(self, job_id: str, request: Request) -> None:
+        """Put a job's price aside before it is sent.
+
+        Raises:
+            BudgetReached: there is not enough left for it.
+            InvalidRequest: nobody knows its price.
+        """
+        if self.limit is None:
+            return
+        (price,) = quote([request]).prices
+        if price is None:
+            raise InvalidRequest(
+                f"no price is known for this use of {request.model}, so max_credits cannot be "
+                "kept; leave it out, or take another model",
+                field="max_credits",
+            )
+        if self.spent + price > self.limit:
+            raise BudgetReached(
+                f"the next job would cost about {price} and pass max_credits {self.limit}; about "
+                f"{self.spent} are spent, and nothing more was submitted",
+                limit=self.limit,
+                spent=self.spent,
+            )
+        self._prices[job_id] = price
+        self.spent += price
+
+    def settle(self, job: Job) -> None:
+        """A job has ended: one that was turned away gives its price back."""
+        price = self._prices.pop(job.job_id, 0)
+        if job.error is not None and job.error.charged == "no":
+            self.spent -= price
+
+
+Launch = Callable[[Submission | Request, Budget], Awaitable[Job]]
 
 
 class Run(AsyncIterator[Job]):
@@ -39,15 +86,21 @@ class Run(AsyncIterator[Job]):
     between their submit and your hands: a consumer that stops taking stops the spending.
     One job's failure is that job's; a refusal of the account (no credit, login lost) stops
     the drawing, lets what runs come home, and is raised at the end. When the session ends
-    before the run has, that is raised too.
+    before the run has, that is raised too, and so is the end of its budget.
     """
 
     def __init__(
-        self, requests: Requests, max_in_flight: int, launch: Launch, spawn: Spawn
+        self,
+        requests: Requests,
+        max_in_flight: int,
+        launch: Launch,
+        spawn: Spawn,
+        budget: Budget,
     ) -> None:
         self._requests = requests
         self._launch = launch
         self._spawn = spawn
+        self._budget = budget
         self._room = asyncio.Semaphore(max_in_flight)
         self._ended: deque[Job] = deque()
         self._news = asyncio.Event()
@@ -132,8 +185,9 @@ class Run(AsyncIterator[Job]):
     async def _follow(self, one: Request | Submission) -> None:
         job: Job | None = None
         try:
-            job = await self._launch(one)
+            job = await self._launch(one, self._budget)
             await job.until_over()
+            self._budget.settle(job)
         except DreaminaError as error:
             self._fail(error)
         self._following -= 1

@@ -2,8 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from copy import copy
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,23 +14,35 @@ from weakref import WeakSet, WeakValueDictionary
 from attrs import field, frozen
 
 from dreamina_async._core.ceiling import Ceiling
+from dreamina_async._core.config import (
+    decode_image_config,
+    decode_video_config,
+    encode_image_config,
+    encode_video_config,
+)
 from dreamina_async._core.encode import IdKind, check_region
 from dreamina_async._core.ledger import Entry, Ledger
 from dreamina_async._core.profile import Caller, caller_for, is_loopback_url
 from dreamina_async._core.schedule import Schedule
+from dreamina_async._runtime.account import Account, CreditHistory
 from dreamina_async._runtime.clock import Clock, LoopClock
 from dreamina_async._runtime.downloader import Downloader
 from dreamina_async._runtime.files import Files
-from dreamina_async._runtime.finishing import outlast, to_completion
+from dreamina_async._runtime.finishing import gathered, outlast, to_completion
 from dreamina_async._runtime.hub import Hub, Subscription
 from dreamina_async._runtime.jobs import Jobs, charged_in
 from dreamina_async._runtime.journal import Journal, read_records
+from dreamina_async._runtime.originals import Originals
 from dreamina_async._runtime.poller import Poller
+from dreamina_async._runtime.questions import Questions
 from dreamina_async._runtime.recall import Recall
 from dreamina_async._runtime.submitter import Submitter
 from dreamina_async._runtime.supervisor import Supervisor
 from dreamina_async._runtime.transport import AiohttpTransport, Transport
+from dreamina_async._runtime.uploader import Uploader
+from dreamina_async.catalogue import ImageModel, VideoModel
 from dreamina_async.credentials import Credentials, Region
+from dreamina_async.credits import Credits, DailyGrant, EntryKind
 from dreamina_async.errors import (
     DreaminaError,
     InvalidRequest,
@@ -37,6 +50,7 @@ from dreamina_async.errors import (
     JobTimeout,
     SessionClosed,
 )
+from dreamina_async.images import ImageRef, ImageSource, image_of
 from dreamina_async.job import Job
 from dreamina_async.models import (
     ImageRequest,
@@ -44,14 +58,17 @@ from dreamina_async.models import (
     JobReport,
     JobResult,
     JobState,
+    MediaItem,
     Request,
     Statistics,
     Submission,
     VideoRequest,
     canonical_submit_id,
     check_history_id,
+    same_job,
 )
-from dreamina_async.run import Requests, Run
+from dreamina_async.quotes import Quote, quote
+from dreamina_async.run import Budget, Requests, Run
 from dreamina_async.settings import Settings
 
 _DEFAULT_OUTPUT_DIR = "dreamina-out"
@@ -79,6 +96,8 @@ class _Parts:
     downloader: Downloader
     submitter: Submitter
     recall: Recall
+    questions: Questions
+    uploader: Uploader
     handles: "WeakValueDictionary[str, Job]" = field(factory=WeakValueDictionary)
     runs: "WeakSet[Run]" = field(factory=WeakSet)
 
@@ -118,8 +137,8 @@ class DreaminaSession:
         login = credentials if credentials is not None else Credentials.from_env()
         base = base_url or os.environ.get("DREAMINA_BASE_URL") or None
         folder = output_dir or os.environ.get("DREAMINA_OUTPUT_DIR") or _DEFAULT_OUTPUT_DIR
-        self._caller: Caller = caller_for(login.in_region(region), base)
         self._settings = settings or Settings()
+        self._caller: Caller = caller_for(login.in_region(region), base, self._settings.dialect)
         self._root = Path(folder)
         self._parts: _Parts | None = None
         self._closed = False
@@ -173,9 +192,20 @@ class DreaminaSession:
         transport = self._doors.transport(settings, loopback=loopback)
         supervisor = Supervisor(self._crashed)
         jobs = Jobs(Ledger(), journal, Hub(), clock, self._root)
+        questions = Questions(jobs, transport, self._caller, settings.retrying, self._spawn)
         downloader = Downloader(
-            jobs, transport, files, clock, settings, lambda entry: poller.refresh(entry)
+            jobs,
+            transport,
+            files,
+            clock,
+            settings,
+            lambda entry: poller.refresh(entry),
+            Originals(questions),
         )
+
+        def deliver(entry: Entry, items: tuple[MediaItem, ...]) -> None:
+            supervisor.spawn(downloader.deliver, entry, items)
+
         polling = settings.polling
         poller = Poller(
             jobs,
@@ -184,16 +214,36 @@ class DreaminaSession:
             clock,
             settings,
             Schedule(Ceiling(polling.rate, polling.burst), polling.batch),
-            deliver=lambda entry, items: supervisor.spawn(downloader.deliver, entry, items),
+            deliver=deliver,
             on_unanswered=lambda entry: submitter.resubmit(entry),
             on_refused=self._lost_login,
         )
-        submitter = Submitter(
-            jobs, transport, poller, self._caller, clock, settings, supervisor.spawn_errand
+        uploader = Uploader(
+            transport, files, self._caller, clock, settings, jobs.counters, supervisor.spawn
         )
-        recall = Recall(jobs, journal, files, poller)
+        submitter = Submitter(
+            jobs,
+            transport,
+            poller,
+            self._caller,
+            clock,
+            settings,
+            supervisor.spawn_errand,
+            upload=uploader.upload_all,
+        )
+        recall = Recall(jobs, journal, files, poller, supervisor.spawn, deliver)
         return _Parts(
-            supervisor, files, journal, transport, jobs, poller, downloader, submitter, recall
+            supervisor,
+            files,
+            journal,
+            transport,
+            jobs,
+            poller,
+            downloader,
+            submitter,
+            recall,
+            questions,
+            uploader,
         )
 
     async def __aexit__(
@@ -216,6 +266,7 @@ class DreaminaSession:
     async def _close(self, parts: _Parts) -> None:
         closed = SessionClosed("the session was closed before the job ended; `resume` goes on")
         parts.jobs.stopped = closed
+        parts.uploader.close(closed)
         for entry in parts.jobs.ledger.entries():
             parts.submitter.withdraw(entry, closed)
         await parts.supervisor.stop(self._settings.close_timeout)
@@ -226,6 +277,7 @@ class DreaminaSession:
         parts.files.close()
 
     def _end_for_good(self, parts: _Parts, error: DreaminaError) -> None:
+        parts.uploader.close(error)
         parts.poller.close(error)
         self._end_all(parts, error)
         for run in tuple(parts.runs):
@@ -327,29 +379,45 @@ class DreaminaSession:
             return entry.result
         raise _generate_timeout(entry, submit_id, timeout)
 
-    def run(self, requests: Requests, *, max_in_flight: int | None = None) -> Run:
+    def run(
+        self,
+        requests: Requests,
+        *,
+        max_in_flight: int | None = None,
+        max_credits: int | None = None,
+    ) -> Run:
         """Submit many requests and yield their jobs as they end, failed ones too.
 
         Args:
             requests: any iterable or async iterable of requests (or `Submission`s, for ids of
                 your own); drawn lazily.
             max_in_flight: jobs between submit and your hands; None takes the settings'.
+            max_credits: submit nothing that would bring the expected cost of this run's new
+                jobs above it (see `quote`); the iteration then ends with `BudgetReached`.
+                Jobs already known from the journal cost nothing again and count nothing.
 
         Raises:
-            InvalidRequest: `max_in_flight` is not a whole number from 1 up.
+            InvalidRequest: `max_in_flight` or `max_credits` is not a whole number from 1 up.
         """
         parts = self._require_open()
         limit = self._settings.max_in_flight if max_in_flight is None else max_in_flight
-        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-            raise InvalidRequest(
-                f"max_in_flight {limit!r} is not a whole number from 1 up", field="max_in_flight"
-            )
-        run = Run(requests, limit, self._launch_one, self._spawn)
+        _require_count("max_in_flight", limit)
+        if max_credits is not None:
+            _require_count("max_credits", max_credits)
+        run = Run(requests, limit, self._launch_one, self._spawn, Budget(max_credits))
         parts.runs.add(run)
         return run
 
     def _spawn(self, function: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
         self._require_open().supervisor.spawn(function, *arguments)
+
+    def quote(self, requests: Iterable[Request | Submission]) -> Quote:
+        """What requests are expected to cost, from the catalogue; nothing is sent.
+
+        Prices are those that were once measured; an account may pay less, or more. Where
+        nobody measured one it is left out of the sum and counted as `unpriced`.
+        """
+        return quote(one.request if isinstance(one, Submission) else one for one in requests)
 
     def submit_id_for(self, key: str) -> str:
         """The submit id that this output folder gives to a key of your own.
@@ -359,13 +427,13 @@ class DreaminaSession:
         """
         return str(uuid5(UUID(self._require_open().journal.journal_id), key))
 
-    async def _launch_one(self, one: Request | Submission) -> Job:
+    async def _launch_one(self, one: Request | Submission, budget: Budget) -> Job:
         parts = self._require_open()
         request, submit_id = (
             (one.request, one.submit_id) if isinstance(one, Submission) else (one, None)
         )
         try:
-            entry, _ = await self._launch(parts, request, submit_id)
+            entry, _ = await self._launch(parts, request, submit_id, budget)
         except InvalidRequest as error:
             if not isinstance(request, ImageRequest | VideoRequest):
                 raise
@@ -375,7 +443,11 @@ class DreaminaSession:
         return self._job(parts, entry)
 
     async def _launch(
-        self, parts: _Parts, request: Request, submit_id: str | None
+        self,
+        parts: _Parts,
+        request: Request,
+        submit_id: str | None,
+        budget: Budget | None = None,
     ) -> tuple[Entry, bool]:
         """The job's entry, on its way; and whether it had ended before."""
         if not isinstance(request, ImageRequest | VideoRequest):
@@ -386,9 +458,12 @@ class DreaminaSession:
             entry = await parts.recall.known(submit_id)
             if entry is not None:
                 _check_same(entry, request)
-                return entry, entry.over and not self._revive(parts, entry)
+                return entry, entry.over and not self._revive(parts, entry, request, budget)
         parts.submitter.check_open()
-        entry = self._new_entry(parts, request, submit_id or str(self._doors.new_id()))
+        submit_id = submit_id or str(self._doors.new_id())
+        if budget is not None:
+            budget.take(submit_id, request)
+        entry = self._new_entry(parts, request, submit_id)
         parts.supervisor.spawn_errand(parts.submitter.submit, entry)
         return entry, False
 
@@ -400,12 +475,14 @@ class DreaminaSession:
         parts.jobs.ledger.add(entry)
         return entry
 
-    def _revive(self, parts: _Parts, entry: Entry) -> bool:
+    def _revive(self, parts: _Parts, entry: Entry, request: Request, budget: Budget | None) -> bool:
         """A known job that was never sent, or refused unpaid, is sent now."""
         if entry.state is not JobState.PLANNED:
             return False
         parts.submitter.check_open()
-        entry.over, entry.error = False, None
+        if budget is not None:
+            budget.take(entry.job_id, request)
+        entry.over, entry.error, entry.request = False, None, request  # it has the images' bytes
         parts.supervisor.spawn_errand(parts.submitter.submit, entry)
         return True
 
@@ -484,7 +561,7 @@ class DreaminaSession:
         """
         poller = self._require_open().poller
         asked: dict[str, IdKind] = {one: _kind_of(one) for one in ids}
-        reports = await _all(poller.look(one, kind) for one, kind in asked.items())
+        reports = await gathered(poller.look(one, kind) for one, kind in asked.items())
         found = zip(asked, reports, strict=True)
         return {one: report for one, report in found if report is not None}
 
@@ -501,6 +578,84 @@ class DreaminaSession:
         parts = self._require_open()
         for entry in parts.jobs.ledger.entries():
             await parts.jobs.until_over(entry)
+
+    async def upload(self, source: ImageSource) -> ImageRef:
+        """Bring an image to the service, for any number of requests; it costs nothing.
+
+        Requests upload their images by themselves; this is for knowing beforehand that it
+        works. The same content is sent once in a session.
+
+        Args:
+            source: a path, bytes, or a file object opened in binary mode.
+
+        Raises:
+            InvalidRequest: it is no image, or cannot be read.
+            DreaminaError: the service does not take it, or cannot be reached.
+        """
+        return await self._require_open().uploader.upload(image_of(source, "source"), "source")
+
+    async def models(self) -> tuple[ImageModel | VideoModel, ...]:
+        """What the service offers this account now, by its own tables (`get_common_config`).
+
+        A model of the package's catalogue keeps its name and prices there; any other one is
+        named `key:...`, which is how a request asks for it.
+
+        Raises:
+            DreaminaError: a call failed.
+        """
+        questions = self._require_open().questions
+        images = await questions.ask(encode_image_config, decode_image_config)
+        videos = await questions.ask(encode_video_config, decode_video_config)
+        return (*images, *videos)
+
+    # ---- credit ------------------------------------------------------------------------
+
+    async def credits(self) -> Credits:
+        """The account's balance; asked now and never by itself, so do not poll it either.
+
+        Raises:
+            DreaminaError: the call failed.
+        """
+        return await Account(self._require_open().questions).credits()
+
+    def credit_history(self, *, kind: EntryKind | None = None) -> CreditHistory:
+        """The rows of the account's ledger, the newest first, read page by page as you go.
+
+        Args:
+            kind: `income` or `consumption`; None takes both.
+
+        Raises:
+            InvalidRequest: there is no such kind.
+        """
+        return Account(self._require_open().questions).history(kind)
+
+    async def charges(
+        self, submit_ids: Iterable[str], *, since: datetime | None = None
+    ) -> dict[str, int]:
+        """What jobs have cost so far, by the ledger: what was taken less what came back.
+
+        Args:
+            submit_ids: the jobs.
+            since: do not read back beyond this instant, such as the first job's submit; None
+                reads on until every job is found.
+
+        Returns:
+            Credits by submit id. Settlement is delayed: a job without a row is left out.
+
+        Raises:
+            InvalidRequest: one of them is not a submit id, or `since` has no time zone.
+            DreaminaError: a call failed.
+        """
+        return await Account(self._require_open().questions).charges(submit_ids, since)
+
+    async def receive_daily_credit(self) -> DailyGrant:
+        """Take the free credits of today; sent only by this call, and never twice for one.
+
+        Raises:
+            DreaminaError: the call failed; after a `TransportError` or `ProtocolError` the
+                grant may have been given all the same: look at the balance.
+        """
+        return await Account(self._require_open().questions).receive()
 
 
 async def journal_jobs(output_dir: str | os.PathLike[str]) -> list[JobRecord]:
@@ -524,16 +679,6 @@ def _generate_timeout(entry: Entry | None, submit_id: str, timeout: float | None
     )
 
 
-async def _all(looks: Iterable[Awaitable[Any]]) -> list[Any]:
-    """Gather, and leave none running when one fails."""
-    tasks = [asyncio.ensure_future(look) for look in looks]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-
-
 def _kind_of(id_: str) -> IdKind:
     try:
         canonical_submit_id(id_)
@@ -544,10 +689,15 @@ def _kind_of(id_: str) -> IdKind:
 
 
 def _check_same(entry: Entry, request: Request) -> None:
-    if entry.request is not None and entry.request != request:
+    if entry.request is not None and not same_job(entry.request, request):
         raise InvalidRequest(
             f"submit id {entry.submit_id} belongs to another request", field="submit_id"
         )
+
+
+def _require_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidRequest(f"{name} {value!r} is not a whole number from 1 up", field=name)
 
 
 def _withdrawn() -> JobError:

@@ -6,6 +6,10 @@ from attrs import Attribute, field, frozen
 
 from dreamina_async.errors import InvalidRequest, shown
 
+Dialect = Literal["web", "s0", "s1", "s2", "s3", "s4"]
+"""Which client to sound like; what each sends is told in the reference of the wire."""
+
+_DIALECTS = ("web", "s0", "s1", "s2", "s3", "s4")
 _LARGEST = 1e18
 
 
@@ -164,6 +168,9 @@ class Settings:
         connect_timeout: seconds to reach a host.
         read_timeout: seconds of silence allowed in a reply.
         close_timeout: seconds that leaving a session may take to bring submits home.
+        dialect: which headers and parameters to send: `web` is the web page of 2026, the
+            others are what older sources were seen to send. The answers are understood in
+            every dialect whichever is spoken.
     """
 
     polling: PollingPolicy = field(factory=PollingPolicy)
@@ -174,3 +181,10 @@ class Settings:
     connect_timeout: float = _seconds(15.0)
     read_timeout: float = _seconds(60.0)
     close_timeout: float = _seconds(10.0)
+    dialect: Dialect = "web"
+
+    def __attrs_post_init__(self) -> None:
+        if self.dialect not in _DIALECTS:
+            raise InvalidRequest(
+                f"dialect {shown(self.dialect)} is not known", field="dialect", allowed=_DIALECTS
+            )

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import sqlite3
+import struct
 import threading
+import zlib
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -55,17 +57,25 @@ def settings(**changes: Any) -> Settings:
 def session_for(emulator: Emulator, folder: Path, **options: Any) -> DreaminaSession:
     """A session that talks to the emulator."""
     given = {"base_url": emulator.base_url, "output_dir": folder, "settings": settings()}
-    return DreaminaSession(Credentials(SECRET), **(given | options))
+    login = options.pop("credentials", None) or Credentials(SECRET)
+    return DreaminaSession(login, **(given | options))
 
 
 @asynccontextmanager
 async def world(
-    folder: Path, *, rules: Settings | None = None, faults: Iterable[Fault] = (), **options: Any
+    folder: Path,
+    *,
+    rules: Settings | None = None,
+    faults: Iterable[Fault] = (),
+    credentials: Credentials | None = None,
+    **options: Any,
 ) -> AsyncIterator[tuple[Emulator, DreaminaSession]]:
     """An emulator and an open session; whatever happens inside, nothing may be left over."""
     before = leftovers()
     async with Emulator(**({"speed": 600, "faults": faults} | options)) as emulator:
-        session = session_for(emulator, folder, settings=rules or settings())
+        session = session_for(
+            emulator, folder, settings=rules or settings(), credentials=credentials
+        )
         async with session:
             yield emulator, session
     assert leftovers() == before
@@ -131,6 +141,19 @@ def document(folder: Path) -> dict[str, Any]:
 def image(prompt: str = "a shiba in space", **fields: Any) -> ImageRequest:
     """One small image: most tests need no more."""
     return ImageRequest(prompt, **({"count": 1} | fields))
+
+
+def png(seed: int = 0, width: int = 40, height: int = 30) -> bytes:
+    """A small picture, another one for each seed."""
+    row = b"\0" + bytes(3 * width)
+    pixels = zlib.compress(row * (height - 1) + b"\0" + seed.to_bytes(3 * width, "big"))
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
+    chunks = (
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 async def ticks(number: int = 5) -> None:

@@ -26,6 +26,7 @@ BASES = {
     "DreaminaError": (Exception,),
     "InvalidRequest": (DreaminaError, ValueError),
     "SessionClosed": (DreaminaError, RuntimeError),
+    "BudgetReached": (DreaminaError,),
     "StorageError": (DreaminaError,),
     "JournalLocked": (StorageError,),
     "TransportError": (DreaminaError,),
@@ -63,6 +64,8 @@ VALUES = {
     "advice": "等一会儿再试",
     "retry_after": 2.5,
     "reason": "InputTextRisk",
+    "limit": 200,
+    "spent": 199,
 }
 
 

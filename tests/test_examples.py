@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from session_kit import png
 from sybil import Sybil
 from sybil.document import Document
 from sybil.parsers.markdown import PythonCodeBlockParser
@@ -61,3 +62,35 @@ async def test_guide_to_testing(dreamina_emulator: Emulator, tmp_path: Path) -> 
     assert len(tests) == 2
     for number, test in enumerate(tests):
         await test(dreamina_emulator, tmp_path / str(number))
+
+
+def test_guide_to_credits(emulator: Emulator) -> None:
+    document = parsed("docs/how-to/credits.md")
+    for example in document.examples():
+        example.evaluate()
+    assert document.namespace["charges"] == {one.submit_id: one.credits for one in emulator.ledger}
+    assert [entry.amount for entry in document.namespace["income"]] == [60]
+
+
+async def test_guide_to_images_and_videos(
+    emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "room.png").write_bytes(png(1, 320, 240))
+
+    def run_all() -> int:
+        examples = list(parsed("docs/how-to/images-and-videos.md").examples())
+        for example in examples:
+            example.evaluate()
+        return len(examples)
+
+    import anyio
+
+    assert await anyio.to_thread.run_sync(run_all) == 4
+    kinds = [(order.kind, order.count, len(order.references)) for order in emulator.orders]
+    assert kinds[0] == ("image", 2, 1)
+    assert kinds[1:4] == [("image", 1, 1)] * 3
+    assert kinds[4] == ("video", 1, 0)
+    assert len(kinds) == 8  # three of the five that the budget's example asks for
+    printed = capsys.readouterr().out
+    assert "about 20 credits for 5 jobs" in printed
+    assert "max_credits 12" in printed

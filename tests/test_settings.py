@@ -87,3 +87,20 @@ def test_the_defaults_are_those_we_promise():
     assert (settings.retrying.lookups, settings.retrying.lookup_window) == (3, 120.0)
     assert settings.retrying.retry_after_cap == 600.0
     assert settings.close_timeout == 10.0
+
+
+@pytest.mark.parametrize("dialect", ["web", "s0", "s1", "s2", "s3", "s4"])
+def test_a_dialect(dialect):
+    assert Settings(dialect=dialect).dialect == dialect
+
+
+@pytest.mark.parametrize("dialect", ["", "S3", "s5", "cli", None, 3, ["web"]])
+def test_a_dialect_that_nobody_speaks(dialect):
+    with pytest.raises(InvalidRequest) as caught:
+        Settings(dialect=dialect)
+    assert caught.value.field == "dialect"
+    assert caught.value.allowed == ("web", "s0", "s1", "s2", "s3", "s4")
+
+
+def test_the_web_page_of_today_is_the_dialect_unless_told_otherwise():
+    assert Settings().dialect == "web"

@@ -1,9 +1,9 @@
 """What the service's codes mean, as a table (protocol notes 6.2 to 6.4).
 
-A code comes as `ret` of a submit, as `ret` of a status call, or as `fail_code` of a record, and
-some mean different things in different sources. Where they do, the entry below chooses per
-context, the reading that can do the least harm first: a job held too long costs a minute, a
-job sent twice costs credit, and a false "log in again" ends the session of every job.
+A code comes as `ret` of a submit, of a status call or of a call about credit, or as `fail_code`
+of a record, and some mean different things in different sources. Where they do, the entry below
+chooses per context, the reading that can do the least harm first: a job held too long costs a
+minute, a job sent twice costs credit, and a false "log in again" ends the session of every job.
 """
 
 import re
@@ -26,8 +26,9 @@ from dreamina_async.errors import (
     ServiceUnavailable,
 )
 
-Context = Literal["submit", "status", "record"]
-"""Where a code was read: `ret` of a submit, `ret` of a status call, `fail_code` of a record."""
+Context = Literal["submit", "status", "commerce", "record"]
+"""Where a code was read: `ret` of a submit, of a status call or of a call about credit
+(`/commerce/...`), `fail_code` of a record."""
 
 
 class RetryClass(StrEnum):
@@ -135,7 +136,15 @@ CODES: Mapping[str, Code] = {
         "no",
         "check this machine's clock, then log in again",
     ),
-    "1015": Code("login error: the session is not valid here", _AUTH, "no"),
+    # the same answer for a login that has ended and for an account of another cluster (INT)
+    "1015": Code(
+        "login error: the session is not valid here",
+        _AUTH,
+        "no",
+        "log in again in the browser; if the login works there, the account lives in another "
+        "region: set DREAMINA_REGION, or put us-, hk-, jp- or sg- before the session id (the "
+        "browser's cookies store-country-code and store-idc tell which)",
+    ),
     "1017": Code("no permission from this region or network", _AUTH, "no"),
     "1018": Code("the account is limited from generating", _RISK, "no"),
     "1019": Code("risk control: shark not pass", _RISK, "no"),
@@ -209,10 +218,18 @@ _ELSEWHERE: Mapping[tuple[Context, str], Code] = {
     ("status", "2003"): Code("the service is busy", _THROTTLE, own_error=ServiceUnavailable),
     ("status", "2004"): Code("no permission, perhaps for one id", _PARAM),
     ("status", "2039"): Code("timed out", _THROTTLE, own_error=ServiceUnavailable),
+    # LUH, LUP: "system busy", on credit_receive; 34010100 is a plain parameter error there too.
+    ("commerce", "1014"): Code("the system is busy", _THROTTLE, own_error=ServiceUnavailable),
     ("record", "2002"): Code("the generation failed", _GENERATION),
     ("record", "2003"): Code("an image of the request did not pass the check", _CONTENT),
     ("record", "2004"): Code("the result did not pass the check", _CONTENT),
     ("record", "2039"): Code("the generation timed out, or the image was blocked", _GENERATION),
+}
+
+_CALLS: Mapping[Context, str] = {
+    "submit": "the request",
+    "status": "the status call",
+    "commerce": "the call about credit",
 }
 
 _DECIMAL = re.compile(r"-?[0-9]{1,20}")
@@ -267,7 +284,7 @@ def error_for(
     code: str,
     message: str,
     *,
-    context: Literal["submit", "status"],
+    context: Literal["submit", "status", "commerce"],
     logid: str | None = None,
     status: int | None = None,
     job_id: str | None = None,
@@ -290,9 +307,8 @@ def error_for(
     if context == "record":
         return failure_for(code, message, job_id=job_id)
     entry, said = lookup(code, context), words(message)
-    what = "the request" if context == "submit" else "the status call"
     error = entry.error(
-        f"the service refused {what}: {entry.meaning}" + (f" – {said}" if said else ""),
+        f"the service refused {_CALLS[context]}: {entry.meaning}" + (f" – {said}" if said else ""),
         charged=entry.charged if context == "submit" else "unknown",
         job_id=job_id,
         code=code,

@@ -11,6 +11,7 @@ from attrs import evolve, field, frozen
 
 from dreamina_async._core.codes import code_text
 from dreamina_async._core.envelope import open_envelope
+from dreamina_async._core.items import read_item
 from dreamina_async._core.reading import (
     Conflicted,
     Reader,
@@ -30,7 +31,7 @@ from dreamina_async._core.record import (
 )
 from dreamina_async._core.wire import HttpResponse
 from dreamina_async.errors import ApiError, ProtocolError
-from dreamina_async.models import JobReport
+from dreamina_async.models import JobReport, MediaItem
 
 # Where official decoders look for records besides `data` itself (protocol notes 5.2, 5.5).
 _WRAPPERS = ("data", "Data", "items", "Items", "records_list", "history_records", "history_list")
@@ -141,6 +142,20 @@ def decode_status(response: HttpResponse, ids: Sequence[str], *, now: float) -> 
         polling=read_interval(root) or read_interval(Reader.of(data)),
         logid=logid,
     )
+
+
+def decode_items(response: HttpResponse, *, now: float) -> dict[str, MediaItem]:
+    """Read the reply to a look at single items (protocol notes 8.1), by item id.
+
+    Raises:
+        ApiError: a readable refusal.
+        ProtocolError: nothing of the reply can be read.
+    """
+    root, _ = open_envelope(response, "status", now)
+    data = root.object("data")
+    items = data.objects("item_list") or data.objects("local_item_list")
+    found = [item for item in map(read_item, items) if item is not None]
+    return {item.item_id: item for item in found if item.item_id}
 
 
 def _systime(root: Reader) -> float | None:

@@ -1,36 +1,41 @@
 """`draft_content` and `metrics_extra`: the two JSON documents inside a generate request.
 
 Shapes: S3 (captured 2025-09) with the `gen_option` of the WWW capture (2026-02) for images,
-IPT and ZHD for videos (protocol notes 2.2, 2.3, 3.2).
+IPT and ZHD for blends and videos (protocol notes 2.2, 2.3, 3.1, 3.2).
 
 Every node carries a `type` and an `id` (without them: 1002). The ids are derived from the
 submit id, so that one job has one body however often it is encoded.
 """
 
 import json
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid5
 
 from attrs import frozen
 
-from dreamina_async.catalogue import IMAGE_RATIOS, IMAGE_SIZES, image_model, video_model
+from dreamina_async.catalogue import image_model, video_model
+from dreamina_async.credentials import Region
+from dreamina_async.images import ImageRef
 from dreamina_async.models import ImageRequest, VideoRequest
 
 JsonObject = dict[str, Any]
 
 _IMAGE_MIN_VERSION = "3.0.2"
+_BLEND_MIN_VERSION = "3.2.9"
 _VIDEO_MIN_VERSION = "3.0.5"
 _FRAMES_PER_SECOND = 24
 
 
 @frozen
 class Stamp:
-    """What a draft needs beside the request: its identity, versions and time."""
+    """What a draft needs beside the request: its identity, versions, time and place."""
 
     submit_id: str
     da_version: str
     now: float
+    region: Region = Region.CN
 
     def node(self, name: str, /, **members: Any) -> JsonObject:
         return {"type": "", "id": self.node_id(name), **members}
@@ -64,12 +69,18 @@ def seed_of(request: ImageRequest | VideoRequest, submit_id: str) -> int:
     return 2_500_000_000 + int.from_bytes(digest[:8]) % 100_000_000
 
 
-def image_draft(request: ImageRequest, stamp: Stamp) -> JsonObject:
-    return _draft(stamp, _IMAGE_MIN_VERSION, _image_component(request, stamp))
+def image_draft(
+    request: ImageRequest, stamp: Stamp, references: Sequence[ImageRef] = ()
+) -> JsonObject:
+    if not references:
+        return _draft(stamp, _IMAGE_MIN_VERSION, _generate_component(request, stamp))
+    return _draft(stamp, _BLEND_MIN_VERSION, _blend_component(request, stamp, references))
 
 
-def video_draft(request: VideoRequest, stamp: Stamp, metrics: str) -> JsonObject:
-    return _draft(stamp, _VIDEO_MIN_VERSION, _video_component(request, stamp, metrics))
+def video_draft(
+    request: VideoRequest, stamp: Stamp, metrics: str, frames: Sequence[ImageRef] = ()
+) -> JsonObject:
+    return _draft(stamp, _VIDEO_MIN_VERSION, _video_component(request, stamp, metrics, frames))
 
 
 def _draft(stamp: Stamp, min_version: str, component: JsonObject) -> JsonObject:
@@ -85,55 +96,117 @@ def _draft(stamp: Stamp, min_version: str, component: JsonObject) -> JsonObject:
     }
 
 
-def _image_component(request: ImageRequest, stamp: Stamp) -> JsonObject:
+def _generate_component(request: ImageRequest, stamp: Stamp) -> JsonObject:
+    core = _core_param(request, stamp, generate_type=0)
+    core |= {"negative_prompt": request.negative_prompt, "seed": seed_of(request, stamp.submit_id)}
+    if request.intelligent_ratio:
+        del core["image_ratio"]  # as IPT does; the size is only a hint then
+    return _image_component(stamp, request, "generate", stamp.node("generate", core_param=core))
+
+
+def _image_component(
+    stamp: Stamp, request: ImageRequest, ability: str, node: JsonObject
+) -> JsonObject:
     return {
         "type": "image_base_component",
         "id": stamp.node_id("component"),
         "min_version": _IMAGE_MIN_VERSION,
         "aigc_mode": "workbench",
         "metadata": stamp.metadata(),
-        "generate_type": "generate",
+        "generate_type": ability,
         "abilities": stamp.node(
             "abilities",
-            generate=stamp.node("generate", core_param=_core_param(request, stamp)),
-            # beside `generate`, not inside it: there it is ignored (AIC) or refused (JSP)
+            **{ability: node},
+            # beside the ability, not inside it: there it is ignored (AIC) or refused (JSP)
             gen_option=stamp.node("gen_option", gen_count=request.count, generate_all=False),
         ),
     }
 
 
-def _core_param(request: ImageRequest, stamp: Stamp) -> JsonObject:
+def _core_param(request: ImageRequest, stamp: Stamp, **more: Any) -> JsonObject:
     model = image_model(request.model)
-    resolution = image_resolution(request)
-    width, height = IMAGE_SIZES[resolution][request.ratio]
+    resolution = request.resolution or model.default_resolution
+    size = model.size(resolution, request.ratio, stamp.region)
     return stamp.node(
         "core_param",
-        model=model.key,
+        model=model.key_in(stamp.region),
         prompt=request.prompt,
-        negative_prompt=request.negative_prompt,
-        seed=seed_of(request, stamp.submit_id),
         sample_strength=request.sample_strength,
-        image_ratio=IMAGE_RATIOS[request.ratio],
+        image_ratio=size.ratio_code,
         large_image_info=stamp.node(
-            "large_image_info", height=height, width=width, resolution_type=resolution
+            "large_image_info",
+            height=size.height,
+            width=size.width,
+            resolution_type=size.resolution_type,
         ),
-        intelligent_ratio=False,
-        generate_type=0,
+        intelligent_ratio=request.intelligent_ratio,
+        **more,
     )
 
 
-def image_resolution(request: ImageRequest) -> str:
-    return request.resolution or image_model(request.model).default_resolution
+def _blend_component(
+    request: ImageRequest, stamp: Stamp, references: Sequence[ImageRef]
+) -> JsonObject:
+    """Image to image: one ability and one placeholder for each reference (IPT, AIC)."""
+    core = _core_param(request, stamp)
+    core["prompt"] = "##" * len(references) + request.prompt
+    # no capture of a blend has these two, so they are sent only for somebody who wants them
+    if request.negative_prompt:
+        core["negative_prompt"] = request.negative_prompt
+    if request.seed is not None:
+        core["seed"] = request.seed
+    blend = stamp.node(
+        "blend",
+        min_features=[],
+        core_param=core,
+        ability_list=[
+            _byte_edit(request, stamp, reference, index)
+            for index, reference in enumerate(references)
+        ],
+        history_option=stamp.node("history_option"),
+        prompt_placeholder_info_list=[
+            stamp.node(f"placeholder-{index}", ability_index=index)
+            for index in range(len(references))
+        ],
+        postedit_param=stamp.node("postedit_param", generate_type=0),
+    )
+    if len(references) > 1:
+        blend["min_version"] = _BLEND_MIN_VERSION
+    return _image_component(stamp, request, "blend", blend)
 
 
-def video_resolution(request: VideoRequest) -> str:
-    return request.resolution or video_model(request.model).default_resolution
+def _byte_edit(request: ImageRequest, stamp: Stamp, image: ImageRef, index: int) -> JsonObject:
+    return stamp.node(
+        f"ability-{index}",
+        name="byte_edit",
+        image_uri_list=[image.uri],
+        image_list=[_image(stamp, f"reference-{index}", image)],
+        strength=request.sample_strength,
+    )
 
 
-def _video_component(request: VideoRequest, stamp: Stamp, metrics: str) -> JsonObject:
+def _image(stamp: Stamp, name: str, image: ImageRef) -> JsonObject:
+    """An uploaded image inside a draft; zeros and an empty format are accepted (IPT, ZHI)."""
+    return {
+        "type": "image",
+        "id": stamp.node_id(name),
+        "source_from": "upload",
+        "platform_type": 1,
+        "name": "",
+        "image_uri": image.uri,
+        "width": image.width,
+        "height": image.height,
+        "format": image.format,
+        "uri": image.uri,
+    }
+
+
+def _video_component(
+    request: VideoRequest, stamp: Stamp, metrics: str, frames: Sequence[ImageRef]
+) -> JsonObject:
     params = stamp.node(
         "text_to_video_params",
-        video_gen_inputs=[_video_input(request, stamp)],
+        video_gen_inputs=[_video_input(request, stamp, frames)],
         video_aspect_ratio=request.ratio,
         seed=seed_of(request, stamp.submit_id),
         model_req_key=video_model(request.model).key,
@@ -156,17 +229,20 @@ def _video_component(request: VideoRequest, stamp: Stamp, metrics: str) -> JsonO
     }
 
 
-def _video_input(request: VideoRequest, stamp: Stamp) -> JsonObject:
+def _video_input(request: VideoRequest, stamp: Stamp, frames: Sequence[ImageRef]) -> JsonObject:
+    names = ("first_frame_image", "end_frame_image")
+    images = {name: _image(stamp, name, one) for name, one in zip(names, frames, strict=False)}
+    resolution = request.resolution or video_model(request.model).default_resolution
     return stamp.node(
         "video_gen_input",
         min_version=_VIDEO_MIN_VERSION,
         prompt=request.prompt,
-        video_mode=2,
+        video_mode=2,  # ZHI sends 0 with frames; IPT, F3L and a capture (ASL) do not
         fps=_FRAMES_PER_SECOND,
         duration_ms=request.duration * 1000,
-        resolution=video_resolution(request),
-        first_frame_image=None,
-        end_frame_image=None,
+        # models without a choice take none (F3L)
+        **({"resolution": resolution} if resolution else {}),
+        **{name: images.get(name) for name in names},
         idip_meta_list=[],
     )
 
@@ -182,9 +258,11 @@ def image_metrics(submit_id: str) -> JsonObject:
     }
 
 
-def video_metrics(submit_id: str) -> JsonObject:
-    """Telemetry of the web page for videos (ZHI: these five keys suffice)."""
+def video_metrics(submit_id: str, *, frames: bool = False) -> JsonObject:
+    """Telemetry of the web page for videos (ZHI: these five keys suffice; F3L: the mode)."""
+    mode = {"functionMode": "first_last_frames"} if frames else {}
     return {
+        **mode,
         "promptSource": "custom",
         "isDefaultSeed": 1,
         "originSubmitId": submit_id,

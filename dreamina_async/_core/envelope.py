@@ -22,7 +22,7 @@ from dreamina_async.errors import (
     ServiceUnavailable,
 )
 
-Call = Literal["submit", "status"]
+Call = Literal["submit", "status", "commerce"]
 
 MAX_RETRY_AFTER = 600.0
 
@@ -97,6 +97,27 @@ def open_envelope(response: HttpResponse, call: Call, now: float) -> tuple[Reade
     if envelope.code is not None:
         raise envelope.refusal(envelope.code)
     return envelope.root, envelope.logid
+
+
+def open_commerce(response: HttpResponse, now: float) -> tuple[Reader, str | None]:
+    """The payload of a success of `/commerce/...` and its log id; raises for everything else.
+
+    It travels as text in `response`, and mostly as `data` besides (protocol notes 6.1, 7).
+    """
+    root, logid = open_envelope(response, "commerce", now)
+    payload = as_object(root.raw("data")) or _quoted(root, response, logid)
+    if not payload:
+        raise unreadable("success without a payload", response.body, status=200, logid=logid)
+    return Reader.of(payload), logid
+
+
+def _quoted(root: Reader, response: HttpResponse, logid: str | None) -> dict[str, object] | None:
+    text = root.raw("response")
+    if not isinstance(text, str) or not text.strip():
+        return None
+    # half a character is let through here and refused there, as all that is not UTF-8
+    body = text.encode("utf-8", "surrogatepass")
+    return as_object(read_json(body, status=response.status, logid=logid))
 
 
 def _peek(body: bytes) -> Reader:

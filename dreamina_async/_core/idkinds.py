@@ -32,7 +32,9 @@ class IdKinds:
         """The kind to ask by; the `other` one where there is a choice."""
         if not has_both(entry):
             return "submit" if entry.history_id is None else "history"
-        return other_kind(self.preferred) if other else self.preferred
+        # of those that came through MCP, S1 tells of the submit id only
+        usual: IdKind = "submit" if entry.by_mcp else self.preferred
+        return other_kind(usual) if other else usual
 
     def answered(self, kind: IdKind) -> None:
         """A job with both ids was found by this kind."""

@@ -16,7 +16,14 @@ from attrs import define, field
 
 from dreamina_async._core.reconcile import Sight
 from dreamina_async.errors import DreaminaError
-from dreamina_async.models import JobResult, JobState, MediaFile, MediaKind, Request
+from dreamina_async.models import (
+    ImageRequest,
+    JobResult,
+    JobState,
+    MediaFile,
+    MediaKind,
+    Request,
+)
 
 _S = JobState
 _MOVES: dict[JobState, frozenset[JobState]] = {
@@ -65,6 +72,11 @@ class Entry:
     saved_at: float | None = None
     missing: int = 0
     saved: tuple[MediaFile, ...] = ()
+
+    @property
+    def by_mcp(self) -> bool:
+        """Whether it was submitted through the MCP endpoint."""
+        return isinstance(self.request, ImageRequest) and self.request.via == "mcp"
 
 
 @define

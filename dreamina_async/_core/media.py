@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import parse_qs, urlsplit
 
+from attrs import evolve
+
 from dreamina_async._core.profile import is_loopback
 from dreamina_async.errors import DownloadError
 from dreamina_async.models import MediaFile, MediaItem
@@ -43,6 +45,39 @@ def expires_at(url: str, received_at: float) -> float:
 def refresh_margin(expiry: float, received_at: float, margin: float) -> float:
     """How much life a URL must have left to be used: the policy's, or a quarter of its own."""
     return min(margin, max(0.0, expiry - received_at) / 4)
+
+
+_ORIGINALS = frozenset(
+    {
+        "video.transcoded_video.origin",
+        "common_attr.transcoded_video.origin",
+        "video.video_resource",
+        "video.download_url",
+    }
+)
+
+
+def lacks_original(item: MediaItem) -> bool:
+    """Whether a record shows a video only in a smaller rendition (protocol notes 8.1)."""
+    return item.kind == "video" and bool(item.item_id) and item.source not in _ORIGINALS
+
+
+def with_original(item: MediaItem, found: MediaItem) -> MediaItem:
+    """The same result, the file that a look at its item found before all others.
+
+    The name stays the record's own: by it the result keeps its place in every report.
+    """
+    urls = tuple(dict.fromkeys(found.urls + item.urls))
+    return evolve(found, urls=urls, uri=item.uri, item_id=item.item_id)
+
+
+def mismatch(item: MediaItem, size: int, md5: str) -> str:
+    """How a file differs from what its record says; empty if it does not."""
+    if item.size is not None and item.size != size:
+        return f"the file has {size} bytes where the record says {item.size}"
+    if item.md5 and item.md5 != md5:
+        return "the file's MD5 is not the record's"
+    return ""
 
 
 def plan(items: Sequence[MediaItem], saved: Iterable[MediaFile]) -> list[tuple[int, MediaItem]]:

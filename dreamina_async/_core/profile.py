@@ -9,17 +9,23 @@ from urllib.parse import urlsplit
 
 from attrs import evolve, frozen
 
+from dreamina_async._core.dialects import PROFILES, Profile
 from dreamina_async.credentials import Credentials, Region
 from dreamina_async.errors import InvalidRequest
+from dreamina_async.settings import Dialect
 
 
-@frozen
+@frozen(kw_only=True)
 class Site:
     """One region's service.
 
     Attributes:
         api: base URL of `/mweb/...`.
         commerce: base URL of `/commerce/...`.
+        imagex: base URL of the image upload's API.
+        imagex_region: the region that its requests are signed for.
+        service_id: the upload's service, where the token names none.
+        mcp: base URL of the intranet's MCP endpoint; empty where there is none.
         origin: the web page's origin, sent as Origin and Referer.
         aid: the application id; also header `appid` and `http_common_info.aid`.
         region: the value of the query parameter `region`.
@@ -29,42 +35,57 @@ class Site:
 
     api: str
     commerce: str
-    origin: str
-    aid: int
+    imagex: str
+    imagex_region: str
+    service_id: str = "wopfjsm1ax"
+    mcp: str = ""
+    origin: str = "https://dreamina.capcut.com"
+    aid: int = 513641
     region: str
     lan: str
     loc: str
 
 
 _CN_HOST = "https://jimeng.jianying.com"
-_INTERNATIONAL_ORIGIN = "https://dreamina.capcut.com"
-_ASIA_API = "https://mweb-api-sg.capcut.com"
-_ASIA_COMMERCE = "https://commerce-api-sg.capcut.com"
 
 
 def _asia(region: Region, lan: str) -> Site:
     return Site(
-        _ASIA_API,
-        _ASIA_COMMERCE,
-        _INTERNATIONAL_ORIGIN,
-        513641,
-        region.name,
-        lan,
-        region.value,
+        api="https://mweb-api-sg.capcut.com",
+        commerce="https://commerce-api-sg.capcut.com",
+        imagex="https://imagex-normal-sg.capcutapi.com",
+        imagex_region="ap-southeast-1",
+        region=region.name,
+        lan=lan,
+        loc=region.value,
     )
 
 
 SITES: dict[Region, Site] = {
-    # `region=cn`: both spellings work (ZHI logs); this one is in the newer captures (S1, S3).
-    Region.CN: Site(_CN_HOST, _CN_HOST, _CN_HOST, 513695, "cn", "zh-Hans", "cn"),
+    Region.CN: Site(
+        api=_CN_HOST,
+        commerce=_CN_HOST,
+        imagex="https://imagex.bytedanceapi.com",
+        imagex_region="cn-north-1",
+        service_id="tb4s082cfz",
+        mcp="https://dreamina-agent-operation.bytedance.net",
+        origin=_CN_HOST,
+        aid=513695,
+        # both spellings work (ZHI logs); this one is in the newer captures (S1, S3)
+        region="cn",
+        lan="zh-Hans",
+        loc="cn",
+    ),
+    # A newer cluster answers at dreamina-api-us-ttp2 (INT); which accounts live there is not
+    # known, so it is reached by a base URL.
     Region.US: Site(
-        "https://dreamina-api.us.capcut.com",
-        "https://commerce.us.capcut.com",
-        _INTERNATIONAL_ORIGIN,
-        513641,
-        "US",
-        "en",
-        "us",
+        api="https://dreamina-api.us.capcut.com",
+        commerce="https://commerce.us.capcut.com",
+        imagex="https://imagex16-normal-us-ttp.capcutapi.us",
+        imagex_region="us-east-1",
+        region="US",
+        lan="en",
+        loc="us",
     ),
     Region.HK: _asia(Region.HK, "en"),
     Region.JP: _asia(Region.JP, "ja"),
@@ -73,27 +94,15 @@ SITES: dict[Region, Site] = {
 
 
 @frozen
-class Profile:
-    """Which client we say we are (protocol notes 1.3, 1.4)."""
-
-    appvr: str = "8.4.0"
-    pf: str = "7"
-    app_sdk_version: str = "48.0.0"
-    da_version: str = "3.3.9"
-    web_version: str = "7.5.0"
-    user_agent: str = "dreamina-async"
-
-
-@frozen
 class Caller:
     """Everything that every API call of one session shares."""
 
     credentials: Credentials
     site: Site
-    profile: Profile = Profile()
+    profile: Profile = PROFILES["web"]
 
 
-def caller_for(credentials: Credentials, base_url: str | None) -> Caller:
+def caller_for(credentials: Credentials, base_url: str | None, dialect: Dialect = "web") -> Caller:
     """Choose the site by region; a base URL replaces every API host, paths unchanged.
 
     Raises:
@@ -102,8 +111,9 @@ def caller_for(credentials: Credentials, base_url: str | None) -> Caller:
     site = SITES[credentials.region]
     if base_url is not None:
         base = check_base_url(base_url)
-        site = evolve(site, api=base, commerce=base)
-    return Caller(credentials, site)
+        mcp = base if site.mcp else ""
+        site = evolve(site, api=base, commerce=base, imagex=base, mcp=mcp)
+    return Caller(credentials, site, PROFILES[dialect])
 
 
 _PLAIN_URL = re.compile(r"[^\s?#@\\\x00-\x1f]+")

@@ -16,11 +16,12 @@ from attrs import define, evolve, field
 
 from dreamina_async._core.backoff import backoff_after, refresh_helps
 from dreamina_async._core.ledger import Entry
-from dreamina_async._core.media import expires_at, file_name, plan, refresh_margin
+from dreamina_async._core.media import expires_at, file_name, mismatch, plan, refresh_margin
 from dreamina_async._core.rows import job_document, result_of
 from dreamina_async._runtime.clock import Clock
-from dreamina_async._runtime.files import Files, PartFile
+from dreamina_async._runtime.files import Files, PartFile, Written
 from dreamina_async._runtime.jobs import Jobs
+from dreamina_async._runtime.originals import Originals
 from dreamina_async._runtime.transport import MediaStream, Transport
 from dreamina_async.errors import (
     DownloadError,
@@ -62,6 +63,8 @@ class _File:
     rendition: int = 0
     refreshes: int = 0
     attempt: int = 0
+    doubted: str = ""
+    """Digest of what came and did not fit the record."""
 
     @property
     def entry(self) -> Entry:
@@ -85,6 +88,7 @@ class Downloader:
     clock: Clock
     settings: Settings
     refresh: Refresh
+    originals: Originals
     _queue: list[tuple[float, int, _File]] = field(factory=list)
     _serials: "count[int]" = field(factory=count)
     _ready: asyncio.Event = field(factory=asyncio.Event)
@@ -98,6 +102,7 @@ class Downloader:
         delivery = _Delivery(entry)
         try:
             await self.files.clean_folder(self.jobs.folder(entry))
+            items = await self.originals.of(items)
             if entry.over:  # given up meanwhile
                 return
             todo = plan(items, entry.saved)
@@ -205,7 +210,8 @@ class Downloader:
             return
         fresh = [one for one in report.items if one.uri == file.item.uri] if report else []
         if fresh:
-            file.item, file.rendition = fresh[0], 0
+            (file.item,) = await self.originals.of((fresh[0],))
+            file.rendition = 0
             file.received_at = self.clock.wall()
 
     async def _transfer(self, file: _File) -> MediaFile:
@@ -222,6 +228,7 @@ class Downloader:
                 await self._pour(file, stream, part, size)
                 written = await part.finish(size)
                 facts = written.facts
+                self._compare(file, written)
                 final = folder / file_name(file.item, file.index, facts.extension)
                 final = await part.publish(final, written.sha256)
             finally:
@@ -238,6 +245,22 @@ class Downloader:
             duration_ms=facts.duration_ms,
             uri=file.item.uri,
         )
+
+    def _compare(self, file: _File, written: Written) -> None:
+        """Hold a file against its record, whose figures are those of the first rendition.
+
+        Raises:
+            IncompleteDownload: they differ. When the host sends the very same whole file
+                again, it is the record that errs, and the file is what was paid for.
+        """
+        if file.rendition != 0:
+            return
+        complaint = mismatch(file.item, written.facts.size, written.md5)
+        if complaint and file.doubted != written.sha256:
+            file.doubted = written.sha256
+            raise IncompleteDownload(complaint, "yes")
+        if complaint:
+            _log.warning("job %s file %d: %s; kept", file.entry.job_id, file.index, complaint)
 
     async def _pour(
         self, file: _File, stream: MediaStream, part: PartFile, size: int | None

@@ -11,25 +11,31 @@ import io
 import json
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+import zlib
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from aiofiles.threadpool import wrap
 from aiofiles.threadpool.binary import AsyncBufferedIOBase
 from attrs import define, field, frozen
 
 from dreamina_async._core.content import ContentCheck, ContentFacts
+from dreamina_async._core.picture import FORMATS, HEAD, Picture, PictureReader, image_format
 from dreamina_async._runtime.finishing import outlast, to_completion
-from dreamina_async.errors import StorageError
+from dreamina_async.errors import InvalidRequest, SessionClosed, StorageError
+from dreamina_async.images import MAX_IMAGE_BYTES
 from dreamina_async.models import MediaKind
 
 T = TypeVar("T")
 
 _PART_SUFFIX = ".part"
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+# a pipe must not keep a thread until somebody writes into it
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
+_BLOCK = 256 << 10
 
 
 @frozen
@@ -38,6 +44,7 @@ class Written:
 
     facts: ContentFacts
     sha256: str
+    md5: str
 
 
 class _CheckedWriter(io.BufferedWriter):
@@ -47,10 +54,13 @@ class _CheckedWriter(io.BufferedWriter):
         super().__init__(raw)
         self.check = ContentCheck(kind)
         self.digest = hashlib.sha256()
+        # what a record states of its file; a checksum, not a safeguard
+        self.md5 = hashlib.md5(usedforsecurity=False)
 
     def writelines(self, lines: Iterable[Any], /) -> None:
         for piece in lines:
             self.digest.update(piece)
+            self.md5.update(piece)
             self.check.feed(piece)
             self.write(piece)
 
@@ -94,7 +104,7 @@ class PartFile:
         if self.durable:
             os.fsync(self._writer.fileno())
         self._writer.close()
-        return Written(facts, self._writer.digest.hexdigest())
+        return Written(facts, self._writer.digest.hexdigest(), self._writer.md5.hexdigest())
 
     async def publish(self, final: Path, sha256: str) -> Path:
         """Give the file its final name, without ever replacing another file.
@@ -133,14 +143,19 @@ class Files:
 
     threads: int = 6
     _pool: ThreadPoolExecutor = field(init=False)
+    _closed: bool = False
 
     def __attrs_post_init__(self) -> None:
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="dreamina-files")
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """Call `work` in a thread, to its end."""
-        loop = asyncio.get_running_loop()
-        return await outlast(loop.run_in_executor(self._pool, work, *arguments))
+        return await outlast(self._start(work, *arguments))
+
+    def _start(self, work: Callable[..., T], *arguments: Any) -> "asyncio.Future[T]":
+        if self._closed:
+            raise SessionClosed("the session was closed")
+        return asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
 
     async def open_part(
         self, folder: Path, name: str, kind: MediaKind, *, durable: bool
@@ -152,7 +167,7 @@ class Files:
         """
         path = folder / f".{name}{_PART_SUFFIX}"
         loop = asyncio.get_running_loop()
-        opening = loop.run_in_executor(self._pool, _open_writer, path, kind, durable)
+        opening = self._start(_open_writer, path, kind, durable)
         with _storage(path):
             try:
                 writer = await outlast(opening)
@@ -189,8 +204,42 @@ class Files:
         """For each path and size, whether a plain file of that size stands there."""
         return await self.run(_all_there, files)
 
+    async def read_image(self, path: Path, field: str) -> Picture:
+        """Look at an image that is to be uploaded, all of it and once.
+
+        Args:
+            path: where the user says it is.
+            field: which argument that was.
+
+        Raises:
+            InvalidRequest: it cannot be read, or is no image that the service takes.
+        """
+        with _reading(path, field):
+            return await self.run(_read_image, path, field)
+
+    async def image_blocks(
+        self, path: Path, picture: Picture, field: str
+    ) -> AsyncGenerator[bytes, None]:
+        """The same image's bytes, as long as they are the same.
+
+        Raises:
+            ImageChanged: they are not; raised before the last of them is given out.
+            InvalidRequest: it can no longer be read.
+        """
+        image = _ImageFile(path, picture, field)
+        try:
+            while block := await self._block(image):
+                yield block
+        finally:
+            await self.run(image.close)
+
+    async def _block(self, image: "_ImageFile") -> bytes:
+        with _reading(image.path, image.field):
+            return await self.run(image.take)
+
     def close(self) -> None:
         """Let the threads go. Nothing is under way any more: every hop is waited for."""
+        self._closed = True
         self._pool.shutdown(wait=True)
 
 
@@ -207,6 +256,98 @@ class _storage:  # noqa: N801 - reads as a function
         if isinstance(error, OSError):  # a network file system may even say TimeoutError
             reason = error.strerror or str(error)
             raise StorageError(f"cannot write: {reason}", path=str(self._path)) from error
+
+
+class ImageChanged(InvalidRequest):
+    """Somebody wrote to an image while it was being uploaded."""
+
+
+class _reading:  # noqa: N801 - reads as a function
+    """The same for a file that the user has named: then it is the call that must change."""
+
+    def __init__(self, path: Path, field: str) -> None:
+        self._path = path
+        self._field = field
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+            raise _unfit(self._path, f"cannot be read: {reason}", self._field) from error
+
+
+def _unfit(path: Path, what: str, field: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"{path} {what}; give the path of an image file", field=field, allowed=FORMATS
+    )
+
+
+def _open_image(path: Path, field: str) -> BinaryIO:
+    descriptor = os.open(path, _READ)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    raise _unfit(path, "is a folder" if stat.S_ISDIR(mode) else "is no plain file", field)
+
+
+def _read_image(path: Path, field: str) -> Picture:
+    reader = PictureReader()
+    with _open_image(path, field) as file:
+        _check_image(path, file, field)
+        while block := file.read(_BLOCK):
+            reader.feed(block)
+    return reader.finish()
+
+
+def _check_image(path: Path, file: BinaryIO, field: str) -> None:
+    """What can be told without reading a file that may be huge and no image at all."""
+    size = os.fstat(file.fileno()).st_size
+    if size == 0:
+        raise _unfit(path, "is empty", field)
+    if size > MAX_IMAGE_BYTES:
+        raise _unfit(path, f"has {size} bytes, and at most {MAX_IMAGE_BYTES} are taken", field)
+    if not image_format(file.read(HEAD)):
+        raise _unfit(path, "is no image, by its first bytes", field)
+    file.seek(0)
+
+
+@define
+class _ImageFile:
+    """Reads an image for the second time, and notices if it is another one now."""
+
+    path: Path
+    picture: Picture
+    field: str
+    _file: BinaryIO | None = None
+    _size: int = 0
+    _crc32: int = 0
+
+    def take(self) -> bytes:
+        if self._size == self.picture.size:
+            return b""
+        if self._file is None:
+            self._file = _open_image(self.path, self.field)
+        block = self._file.read(_BLOCK)
+        self._size += len(block)
+        self._crc32 = zlib.crc32(block, self._crc32)
+        if not block or not self._same():
+            raise ImageChanged(
+                f"{self.path} changes while it is uploaded; wait until it is written",
+                field=self.field,
+            )
+        return block
+
+    def _same(self) -> bool:
+        if self._size == self.picture.size:
+            return self._crc32 == self.picture.crc32
+        return self._size < self.picture.size
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
 
 def _open_writer(path: Path, kind: MediaKind, durable: bool) -> _CheckedWriter:

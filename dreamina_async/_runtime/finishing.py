@@ -6,7 +6,7 @@ and the cancellation is raised again afterwards.
 """
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 import anyio
@@ -42,3 +42,13 @@ async def outlast(future: "asyncio.Future[T]") -> T:
 async def settled(awaitable: Awaitable[T]) -> T:
     """Wait without handing one's own cancellation on to what is awaited."""
     return await asyncio.shield(awaitable)
+
+
+async def gathered(works: Iterable[Awaitable[T]]) -> list[T]:
+    """The results in order; when one fails, or the waiter leaves, none goes on."""
+    tasks: list[asyncio.Future[T]] = [asyncio.ensure_future(work) for work in works]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()

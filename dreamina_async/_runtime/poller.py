@@ -71,13 +71,16 @@ class Poller:
     deliver: Deliver
     on_unanswered: Callable[[Entry], bool]
     on_refused: Callable[[DreaminaError], None]
-    _kinds: IdKinds = field(factory=IdKinds)
+    _kinds: IdKinds = field(init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event)
     _looks: set[_Look] = field(factory=set)
     _calls: int = 0
     _failures: int = 0
     _refusals: int = 0
     _closed: DreaminaError | None = None
+
+    def __attrs_post_init__(self) -> None:
+        self._kinds = IdKinds(self.caller.profile.ids or "history")
 
     # ---- what others ask for -----------------------------------------------------------
 

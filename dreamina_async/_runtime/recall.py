@@ -1,16 +1,21 @@
 """Jobs known from before: out of the journal, back into the ledger. Nothing is sent by this."""
 
+import logging
+
 from attrs import define
 
 from dreamina_async._core.ledger import Entry
+from dreamina_async._core.media import plan
 from dreamina_async._core.rows import result_of
 from dreamina_async._runtime.files import Files
 from dreamina_async._runtime.jobs import Jobs
 from dreamina_async._runtime.journal import Journal
-from dreamina_async._runtime.poller import Poller
+from dreamina_async._runtime.poller import Deliver, Poller, Spawn
 from dreamina_async._runtime.submitter import first_sight
 from dreamina_async.errors import DreaminaError, JobError
 from dreamina_async.models import JobState
+
+_log = logging.getLogger("dreamina_async")
 
 
 @define(eq=False)
@@ -21,22 +26,27 @@ class Recall:
     journal: Journal
     files: Files
     poller: Poller
+    spawn: Spawn
+    deliver: Deliver
 
     async def owed(self) -> list[Entry]:
         """Every job that may still bring something, and is tracked from here on.
 
-        That includes finished ones with files missing, and those that this session had
-        given up.
+        That includes finished ones with files missing, those of which the service made
+        fewer results than asked for, and those that this session had given up.
 
         Raises:
             StorageError: the journal cannot be read.
             SessionClosed: the session was closed meanwhile.
         """
         owed = await self.journal.owed()
-        broken = await self._with_missing_files(await self.journal.finished())
+        finished = await self.journal.finished()
+        broken = await self._with_missing_files(finished)
+        partial = [entry for entry in finished if entry.missing and entry not in broken]
         await self._with_missing_files(owed)
         self.poller.check_open()
-        return [self._adopt(entry, anew=True) for entry in owed + broken]
+        taken_up = [self._adopt(entry, anew=True) for entry in owed + broken]
+        return taken_up + [self._look_again(self._adopt(one, complete=True)) for one in partial]
 
     async def known(self, job_id: str) -> Entry | None:
         """A job of this session or of an earlier one.
@@ -81,6 +91,30 @@ class Recall:
         self._take_up(entry, complete=complete)
         if entry.over:
             self.jobs.announce_end(entry)
+
+    def _look_again(self, entry: Entry) -> Entry:
+        """A job that ended with fewer results than asked for: perhaps there are more by now."""
+        if entry.over:  # else that is being done
+            entry.over = False
+            self.spawn(self._second_look, entry)
+        return entry
+
+    async def _second_look(self, entry: Entry) -> None:
+        try:
+            report = await self.poller.refresh(entry)
+        except DreaminaError as error:  # then it stays as it was
+            _log.info("job %s: no second look: %s", entry.job_id, error)
+            report = None
+        if entry.over:
+            return
+        more = plan(report.items, entry.saved) if report is not None else []
+        if report is None or not more:
+            self.jobs.announce_end(entry)
+            return
+        self.jobs.ledger.move(entry, JobState.ACCEPTED)
+        missing = max(0, entry.missing - len(more))
+        self.jobs.ready(entry, None, len(report.items), missing)
+        self.deliver(entry, report.items)
 
     async def _is_complete(self, entry: Entry) -> bool:
         if entry.state is not JobState.DONE:

@@ -8,6 +8,7 @@ again under the same id; and a waiter who goes away takes nothing with him that 
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
 from functools import partial
 
@@ -25,7 +26,8 @@ from dreamina_async._runtime.jobs import Jobs, charged_in
 from dreamina_async._runtime.poller import Poller, Spawn
 from dreamina_async._runtime.transport import Transport
 from dreamina_async.errors import AccountRestricted, AuthenticationError, DreaminaError
-from dreamina_async.models import JobReport, JobState, MediaKind
+from dreamina_async.images import ImageRef
+from dreamina_async.models import JobReport, JobState, MediaKind, Request
 from dreamina_async.settings import Settings
 
 _log = logging.getLogger("dreamina_async")
@@ -35,6 +37,10 @@ _COOL_DOWN = 600.0
 
 _HAIR = 0.001
 """Seconds by which a timer may fire early; less is not worth waiting for."""
+
+
+Upload = Callable[[Request], Awaitable[tuple[ImageRef, ...]]]
+"""Brings a request's images to the service, each content once."""
 
 
 @define(eq=False)
@@ -48,6 +54,7 @@ class Submitter:
     clock: Clock
     settings: Settings
     spawn: Spawn
+    upload: Upload
     _windows: dict[MediaKind, Window] = field(
         factory=lambda: {"image": Window(), "video": Window()}
     )
@@ -101,6 +108,7 @@ class Submitter:
 
     async def _attempts(self, entry: Entry, turn: object, called_in_round: int) -> None:
         attempt = 0
+        images = await self._uploaded(entry)
         verdict: SubmitVerdict | None = SubmitVerdict(Step.RETRY)
         while verdict is not None:
             await self._until_window_opens(entry, called_in_round)
@@ -111,7 +119,7 @@ class Submitter:
                 if not self._window_open(entry):
                     continue
                 attempt += 1
-                verdict = await self._send(entry, attempt)
+                verdict = await self._send(entry, images, attempt)
             if verdict is not None:
                 await self._pause(entry, verdict)
 
@@ -121,7 +129,18 @@ class Submitter:
         if called_in_round != self._round and self._last_stop is not None:
             raise copy(self._last_stop)
 
-    async def _send(self, entry: Entry, attempt: int) -> SubmitVerdict | None:
+    async def _uploaded(self, entry: Entry) -> tuple[ImageRef, ...]:
+        """Its images, before anything that costs; the same ones for every attempt."""
+        assert entry.request is not None
+        try:
+            return await self.upload(entry.request)
+        except (AuthenticationError, AccountRestricted) as error:
+            self._stop(error)
+            raise
+
+    async def _send(
+        self, entry: Entry, images: Sequence[ImageRef], attempt: int
+    ) -> SubmitVerdict | None:
         """One request; None when its outcome is settled or being looked up."""
         assert entry.request is not None
         assert entry.submit_id is not None
@@ -131,17 +150,19 @@ class Submitter:
                 self._take_back(entry, entry.error)
             return None
         try:
-            reply = await self._post(entry)
+            reply = await self._post(entry, images)
         except DreaminaError as error:
             return self._judge(entry, error, attempt)
         await self._accept(entry, reply)
         return None
 
-    async def _post(self, entry: Entry) -> SubmitReply:
+    async def _post(self, entry: Entry, images: Sequence[ImageRef]) -> SubmitReply:
         assert entry.request is not None
         assert entry.submit_id is not None
         # signed anew for every attempt: an old device-time is refused
-        request = encode_generate(entry.request, entry.submit_id, self.caller, self.clock.wall())
+        request = encode_generate(
+            entry.request, entry.submit_id, self.caller, self.clock.wall(), images
+        )
         self.jobs.counters.submits += 1
         mark = partial(self.jobs.journal.mark_sent, entry.submit_id)
         response = await self.transport.send(request, mark)

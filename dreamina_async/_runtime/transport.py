@@ -1,14 +1,15 @@
 """The HTTP door. aiohttp appears here and nowhere else.
 
 Two sessions that know nothing of each other: one carries the login and talks to the API
-host alone, never following a redirect; the other fetches media and has no cookie, no login
-and no memory. A shared session would hand the cookie to the media hosts.
+hosts alone, never following a redirect; the other talks to hosts that replies name, fetching
+media and uploading images, and has no cookie, no login and no memory. A shared session would
+hand the cookie to the media hosts.
 """
 
 import asyncio
 import os
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 from urllib.parse import urljoin
@@ -21,7 +22,9 @@ from yarl import URL
 
 from dreamina_async._core.media import check_media_url, is_public_address
 from dreamina_async._core.profile import is_loopback
+from dreamina_async._core.upload import check_upload_url
 from dreamina_async._core.wire import HttpRequest, HttpResponse
+from dreamina_async._runtime.finishing import to_completion
 from dreamina_async.errors import DreaminaError, ProtocolError, TransportError, TransportTimeout
 from dreamina_async.settings import Settings
 
@@ -65,6 +68,18 @@ class Transport(Protocol):
         """
         ...
 
+    async def upload(
+        self, request: HttpRequest, body: AsyncIterable[bytes], size: int
+    ) -> HttpResponse:
+        """One upload, to a host that a reply named.
+
+        Args:
+            request: what to send before the body; its own body is not sent.
+            body: what it raises is raised; it is no longer used when this returns.
+            size: bytes in it.
+        """
+        ...
+
     def stream(self, url: str) -> AbstractAsyncContextManager[MediaStream]:
         """One media fetch."""
         ...
@@ -96,6 +111,45 @@ class _AnnouncedBody(aiohttp.BytesPayload):
                 self.refusal = error
                 raise
         await super().write_with_length(writer, content_length)
+
+
+class _StreamedBody(aiohttp.Payload):
+    """A request body of known length that comes block by block.
+
+    aiohttp writes it in a task of its own, which may still read when the reply is there.
+
+    Attributes:
+        at_rest: nobody reads from the blocks.
+    """
+
+    def __init__(self, blocks: AsyncIterable[bytes], size: int, patience: float) -> None:
+        super().__init__(blocks)
+        self._blocks = blocks
+        self._length = size
+        self._patience = patience
+        self.refusal: DreaminaError | None = None
+        self.at_rest = asyncio.Event()
+        self.at_rest.set()
+
+    @property
+    def size(self) -> int:
+        return self._length
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        raise TypeError("a body that is read once is not shown")
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        self.at_rest.clear()
+        try:
+            async for block in self._blocks:
+                # the timer for silence begins after the body only
+                async with asyncio.timeout(self._patience):
+                    await writer.write(block)
+        except DreaminaError as error:
+            self.refusal = error
+            raise
+        finally:
+            self.at_rest.set()
 
 
 @frozen
@@ -148,6 +202,7 @@ class AiohttpTransport:
 
     def __init__(self, settings: Settings, *, loopback: bool) -> None:
         self._loopback = loopback
+        self._patience = settings.read_timeout
         # no `total`: it would count the wait for a pool slot, and cut long videos
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=settings.connect_timeout, sock_read=settings.read_timeout
@@ -178,15 +233,17 @@ class AiohttpTransport:
         failure: DreaminaError
         body = _AnnouncedBody(request.body, announce)
         try:
-            return await self._send(request, body)
+            return await self._exchange(self._api, request, body)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             failure = body.refusal or _translated(error)
         # raised outside the `except`: aiohttp's errors show the request's headers in their
         # repr, the cookie among them, and must not hang on ours as a cause
         raise failure
 
-    async def _send(self, request: HttpRequest, body: "_AnnouncedBody") -> HttpResponse:
-        async with self._api.request(
+    async def _exchange(
+        self, session: aiohttp.ClientSession, request: HttpRequest, body: aiohttp.Payload
+    ) -> HttpResponse:
+        async with session.request(
             request.method,
             URL(request.url, encoded=True),
             data=body,
@@ -196,6 +253,20 @@ class AiohttpTransport:
             headers = {name.lower(): value for name, value in response.headers.items()}
             content = await _read_capped(response, headers.get("x-tt-logid"))
             return HttpResponse(response.status, headers, content)
+
+    async def upload(
+        self, request: HttpRequest, body: AsyncIterable[bytes], size: int
+    ) -> HttpResponse:
+        check_upload_url(request.url, loopback=self._loopback)
+        failure: DreaminaError
+        streamed = _StreamedBody(body, size, self._patience)
+        try:
+            return await self._exchange(self._media, request, streamed)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            failure = streamed.refusal or _translated(error)
+        finally:
+            await to_completion(streamed.at_rest.wait())
+        raise failure  # outside the `except`, as above
 
     @asynccontextmanager
     async def stream(self, url: str) -> AsyncGenerator[MediaStream, None]:

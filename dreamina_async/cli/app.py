@@ -15,6 +15,7 @@ from dreamina_async.cli.options import Common, given
 
 _NO_COMMON = Common()
 _POSITIVE = Number(gt=0)
+_FROM_ZERO = Number(gte=0)
 
 app = App(
     name="dreamina-async",
@@ -59,6 +60,10 @@ def image(
     negative_prompt: opt.NegativePrompt = None,
     seed: opt.Seed = None,
     sample_strength: opt.SampleStrength = None,
+    ref: opt.Ref = None,
+    intelligent_ratio: opt.IntelligentRatio = None,
+    via: opt.Via = None,
+    max_credits: opt.MaxCredits = None,
     timeout: opt.Timeout = None,
     common: Common = _NO_COMMON,
 ) -> int:
@@ -74,8 +79,11 @@ def image(
         negative_prompt=negative_prompt,
         seed=seed,
         sample_strength=sample_strength,
+        references=ref,
+        intelligent_ratio=intelligent_ratio,
+        via=via,
     )
-    return generate(ImageRequest, prompt, fields, common, timeout)
+    return generate(ImageRequest, prompt, fields, common, timeout, max_credits)
 
 
 @app.command(
@@ -87,7 +95,10 @@ def video(
     ratio: opt.Ratio = None,
     duration: opt.Duration = None,
     resolution: opt.Resolution = None,
+    first_frame: opt.FirstFrame = None,
+    last_frame: opt.LastFrame = None,
     seed: opt.Seed = None,
+    max_credits: opt.MaxCredits = None,
     timeout: opt.Timeout = None,
     common: Common = _NO_COMMON,
 ) -> int:
@@ -95,8 +106,16 @@ def video(
     from dreamina_async import VideoRequest
     from dreamina_async.cli.generate import generate
 
-    fields = given(model=model, ratio=ratio, duration=duration, resolution=resolution, seed=seed)
-    return generate(VideoRequest, prompt, fields, common, timeout)
+    fields = given(
+        model=model,
+        ratio=ratio,
+        duration=duration,
+        resolution=resolution,
+        first_frame=first_frame,
+        last_frame=last_frame,
+        seed=seed,
+    )
+    return generate(VideoRequest, prompt, fields, common, timeout, max_credits)
 
 
 @app.command(
@@ -116,9 +135,14 @@ def bulk(
         Parameter(help="Look at the first rows only.", group=opt.RUN, validator=_POSITIVE),
     ] = None,
     max_in_flight: opt.MaxInFlight = None,
+    max_credits: opt.MaxCredits = None,
     dry_run: Annotated[
         bool,
-        Parameter(help="Check all rows, show the jobs, send nothing.", group=opt.RUN, negative=()),
+        Parameter(
+            help="Check all rows, show jobs and expected cost, send nothing.",
+            group=opt.RUN,
+            negative=(),
+        ),
     ] = False,
     skip_invalid: Annotated[
         bool, Parameter(help="Leave bad rows out instead of stopping.", group=opt.RUN, negative=())
@@ -141,9 +165,10 @@ def bulk(
     """Run a file of prompts; run it again to finish what is missing, never paying twice.
 
     Other columns named like these flags (model, ratio, count, kind, ...) set
-    them for their row; the flags are for rows that leave them out. A row is known by
-    its content: you may move rows and append new ones, and two equal rows are
-    two jobs. Every row is checked before the first one is sent.
+    them for their row; the flags are for rows that leave them out. The columns references,
+    first_frame and last_frame name images, as seen from the manifest's folder; several are
+    divided by ';'. A row is known by its content: you may move rows and append new ones, and
+    two equal rows are two jobs. Every row is checked before the first one is sent.
     """
     from dreamina_async.cli.bulk import BulkOptions, bulk
 
@@ -160,7 +185,11 @@ def bulk(
     )
     reading = {"prompt_column": prompt_column, "limit": limit, "defaults": defaults}
     how = BulkOptions(
-        max_in_flight=max_in_flight, dry_run=dry_run, skip_invalid=skip_invalid, timeout=timeout
+        max_in_flight=max_in_flight,
+        max_credits=max_credits,
+        dry_run=dry_run,
+        skip_invalid=skip_invalid,
+        timeout=timeout,
     )
     return bulk(manifest, reading, how, common)
 
@@ -204,23 +233,57 @@ def fetch(
     return fetch(id_, common, timeout)
 
 
+@app.command(help_epilogue="Example: dreamina-async credits --limit 5 --out run1")
+def credits(  # noqa: A001 - the command's name
+    *,
+    limit: Annotated[
+        int, Parameter(help="Rows of the ledger to show, the newest first.", validator=_FROM_ZERO)
+    ] = 20,
+    receive: Annotated[
+        bool, Parameter(help="Take today's free credits first.", negative=(), show_default=False)
+    ] = False,
+    common: Common = _NO_COMMON,
+) -> int:
+    """Show the balance, what expires when, and what jobs have cost; exit status 3 if refused.
+
+    Rows of jobs that the output folder knows also show their prompts. Look now and then
+    only: frequent looks at the balance are said to alarm the service.
+    """
+    from dreamina_async.cli.credits import credits  # noqa: A004
+
+    return credits(limit, receive, common)
+
+
 @app.command(help_epilogue="Example: dreamina-async models --json")
-def models(*, common: Common = _NO_COMMON) -> int:
-    """List the models with their ratios, sizes, durations and regions; needs no account."""
+def models(
+    *,
+    live: Annotated[
+        bool, Parameter(help="As the service lists them now, for this account.", negative=())
+    ] = False,
+    common: Common = _NO_COMMON,
+) -> int:
+    """List the models with their ratios, sizes, durations, prices and regions.
+
+    Without --live this needs no account.
+    """
     from dreamina_async.cli.models import models
 
-    return models(common)
+    return models(live, common)
 
 
-@app.command(help_epilogue="Example: dreamina-async emulator --port 8080 --speed 20")
+@app.command(help_epilogue="Example: dreamina-async emulator --dialect s1 --speed 20")
 def emulator(
     *,
     host: Annotated[str, Parameter(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, Parameter(help="0 takes a free one.")] = 0,
     speed: Annotated[float, Parameter(help="Times faster than the real service.")] = 10.0,
+    dialect: Annotated[
+        Literal["s0", "s1", "s2", "s3", "s4"] | None,
+        Parameter(help="Play one account of the service to the letter."),
+    ] = None,
     common: Common = _NO_COMMON,
 ) -> int:
     """Serve a stand-in for the service on this machine until Ctrl-C; nothing costs anything."""
     from dreamina_async.cli.serve import serve
 
-    return serve(host, port, speed, common.output())
+    return serve(host, port, speed, dialect, common.output())

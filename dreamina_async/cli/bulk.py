@@ -17,8 +17,10 @@ from dreamina_async import (
     Submission,
     VideoRequest,
     journal_jobs,
+    quote,
 )
 from dreamina_async.cli.exits import Exit, UsageError
+from dreamina_async.cli.generate import check_priced
 from dreamina_async.cli.manifest import BadRow, Entry, Manifest
 from dreamina_async.cli.options import Common
 from dreamina_async.cli.output import Output, counted, shown
@@ -34,6 +36,7 @@ class BulkOptions:
     """How a manifest is to be run."""
 
     max_in_flight: int | None = None
+    max_credits: int | None = None
     dry_run: bool = False
     skip_invalid: bool = False
     timeout: float | None = None
@@ -57,7 +60,9 @@ def bulk(path: Path, reading: dict[str, Any], options: BulkOptions, common: Comm
     if options.dry_run:
         asyncio.run(_show_plan(manifest, common, output))
         return Exit.FAILED if bad else Exit.DONE
-    rows = _Rows(manifest, options.max_in_flight)
+    if options.max_credits is not None:
+        check_priced(entry.request for entry in manifest.entries())
+    rows = _Rows(manifest, options.max_in_flight, options.max_credits)
     work = Work(
         open=common.session,
         jobs=rows.jobs,
@@ -97,11 +102,13 @@ class _Rows:
 
     _manifest: Manifest
     _max_in_flight: int | None
+    _max_credits: int | None
     _lines: dict[str, int] = field(factory=dict, init=False)
 
     async def jobs(self, session: DreaminaSession, tally: Tally) -> Jobs:
         submissions = self._submissions(session)
-        async with aclosing(session.run(submissions, max_in_flight=self._max_in_flight)) as run:
+        limits = {"max_in_flight": self._max_in_flight, "max_credits": self._max_credits}
+        async with aclosing(session.run(submissions, **limits)) as run:
             async for job in run:
                 yield job
 
@@ -121,11 +128,15 @@ async def _show_plan(manifest: Manifest, common: Common, output: Output) -> None
     known = await _known(entries, common)
     for entry in entries:
         state = (known or {}).get(entry.key)
-        output.emit("planned", line=entry.line, request=entry.request, known=state)
+        (price,) = (0,) if state else quote([entry.request]).prices
+        output.emit("planned", line=entry.line, request=entry.request, known=state, credits=price)
         before = f" [{state.value} before]" if state else ""
         output.result(f"line {entry.line}: {_in_words(entry.request)}{before}")
     jobs = counted(len(entries), "job")
     new = "an unknown number" if known is None else len(entries) - len(known)
+    cost = quote(entry.request for entry in entries if entry.key not in (known or {}))
+    output.emit("quote", credits=cost.credits, unpriced=cost.unpriced, jobs=len(cost.prices))
+    output.note(f"expected cost: {cost}; accounts differ, see `dreamina-async credits`")
     output.note(f"dry run: {jobs}, {new} of them new; nothing was sent, nothing was charged")
 
 

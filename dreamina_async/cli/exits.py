@@ -4,6 +4,7 @@ from enum import IntEnum
 
 from dreamina_async import (
     AuthenticationError,
+    BudgetReached,
     DreaminaError,
     InsufficientCredit,
     InvalidRequest,
@@ -24,7 +25,7 @@ class Exit(IntEnum):
     CREDENTIALS = 3
     """The service refuses the credentials, or there are none."""
     CREDIT = 4
-    """The account is out of credit."""
+    """The account is out of credit, or the run's own budget is."""
     PENDING = 5
     """Interrupted or timed out while jobs were pending; they can be resumed."""
     KILLED = 130
@@ -41,6 +42,7 @@ _STATUS_OF: tuple[tuple[type[Exception], Exit], ...] = (
     (StorageError, Exit.USAGE),
     (AuthenticationError, Exit.CREDENTIALS),
     (InsufficientCredit, Exit.CREDIT),
+    (BudgetReached, Exit.CREDIT),
     (JobTimeout, Exit.PENDING),
     (DreaminaError, Exit.FAILED),
 )

@@ -2,8 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from uuid import UUID
 
 from dreamina_async import (
@@ -18,7 +16,7 @@ from dreamina_async.cli.lines import emit_record
 from dreamina_async.cli.options import Common
 from dreamina_async.cli.output import Output, counted, shown
 from dreamina_async.cli.progress import Tally
-from dreamina_async.cli.runner import Jobs, Work, carry_out, follow, stoppable
+from dreamina_async.cli.runner import Jobs, Work, aside, carry_out, follow, stoppable
 from dreamina_async.cli.signals import Interrupted
 
 
@@ -91,10 +89,8 @@ async def _status(ids: list[str], common: Common, output: Output) -> int:
 
 
 async def _ask(ids: list[str], common: Common) -> dict[str, JobReport]:
-    # Only the service is asked: the folder may be in use by another process.
-    with TemporaryDirectory(prefix="dreamina-status-") as folder:
-        async with common.session(Path(folder)) as session:
-            return await session.status(ids)
+    async with aside(common) as session:
+        return await session.status(ids)
 
 
 def _some(ids: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from attrs import fields, frozen
+from attrs import evolve, fields, frozen
 
 from dreamina_async import (
     ImageRequest,
@@ -72,6 +72,7 @@ class Manifest:
         prompt_column: the column that holds the prompts, in any case.
         defaults: request fields for rows that do not set them.
         limit: how many rows to look at; None looks at all.
+        folder: from where its rows see their images.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Manifest:
     prompt_column: str = "prompt"
     defaults: Mapping[str, Any] = {}
     limit: int | None = None
+    folder: Path = Path()
 
     @classmethod
     def load(cls, path: Path, **options: Any) -> "Manifest":
@@ -93,7 +95,7 @@ class Manifest:
             data = path.read_bytes()
         except OSError as error:
             raise ManifestError(str(path), f"cannot be read: {error.strerror or error}") from error
-        return cls.from_bytes(str(path), data, **options)
+        return cls.from_bytes(str(path), data, folder=path.parent, **options)
 
     @classmethod
     def from_bytes(cls, name: str, data: bytes, **options: Any) -> "Manifest":
@@ -130,12 +132,14 @@ class Manifest:
     def _entry(self, record: Record, seen: Counter[bytes]) -> Entry | BadRow:
         try:
             request = _request(record.cells, column_name(self.prompt_column), self.defaults)
+            placed = _placed(request, self.folder)
         except InvalidRequest as error:
             return BadRow(record.line, str(error))
+        # the key holds the paths as they are written: a folder that moves changes no row
         text = _canonical(request)
         digest = blake2b(text.encode(), digest_size=16).digest()
         seen[digest] += 1
-        return Entry(record.line, request, f"{text}#{seen[digest]}")
+        return Entry(record.line, placed, f"{text}#{seen[digest]}")
 
 
 def request_key(request: Request, occurrence: int = 1) -> str:
@@ -165,6 +169,33 @@ def _request(cells: Mapping[str, Any], prompt_column: str, defaults: Mapping[str
         given["prompt"] = filled[prompt_column]
     kind = given.get("kind", defaults.get("kind", "image"))
     return request_from_dict({**_fitting(defaults, kind), **given, "kind": kind})
+
+
+def _placed(request: Request, folder: Path) -> Request:
+    """The same request, its images' paths as seen from here.
+
+    Raises:
+        InvalidRequest: one of them is not there.
+    """
+    if isinstance(request, VideoRequest):
+        return evolve(
+            request,
+            first_frame=_seen_from(folder, request.first_frame, "first_frame"),
+            last_frame=_seen_from(folder, request.last_frame, "last_frame"),
+        )
+    if not request.references:
+        return request
+    found = [_seen_from(folder, one, "references") for one in request.references]
+    return evolve(request, references=found)
+
+
+def _seen_from(folder: Path, image: Any, field: str) -> Any:
+    if not isinstance(image, Path):
+        return image
+    path = folder / image
+    if not path.is_file():
+        raise InvalidRequest(f"{field}: there is no file {path}", field=field)
+    return path
 
 
 def _fitting(defaults: Mapping[str, Any], kind: str) -> dict[str, Any]:
@@ -231,6 +262,30 @@ def _shown(cell: Any) -> str:
     return repr(cell) if len(repr(cell)) <= 40 else f"{repr(cell)[:40]}…"
 
 
+def _paths(name: str, cell: Any) -> list[Any]:
+    if isinstance(cell, str):
+        return [one.strip() for one in cell.split(";") if one.strip()]
+    match cell:
+        case [*parts]:
+            return parts
+        case _:
+            return [cell]
+
+
+def _one_image(name: str, cell: Any) -> Any:
+    return cell.strip() if isinstance(cell, str) else cell
+
+
+_YES_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def _yes_no(name: str, cell: Any) -> bool:
+    found = _YES_NO.get(str(cell).strip().lower())
+    if found is None:
+        raise InvalidRequest(f"{name} {_shown(cell)} is neither yes nor no", field=name)
+    return found
+
+
 _READ: dict[str, Callable[[str, Any], Any]] = {
     "kind": _lower_word,
     "model": _word,
@@ -241,4 +296,9 @@ _READ: dict[str, Callable[[str, Any], Any]] = {
     "seed": _whole,
     "sample_strength": _number,
     "duration": _whole,
+    "references": _paths,
+    "first_frame": _one_image,
+    "last_frame": _one_image,
+    "intelligent_ratio": _yes_no,
+    "via": _lower_word,
 }

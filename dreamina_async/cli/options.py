@@ -65,6 +65,21 @@ NegativePrompt = Annotated[str | None, Parameter(help="What to leave out.", grou
 Seed = Annotated[int | None, Parameter(help="The same seed and prompt look alike.", group=REQUEST)]
 SampleStrength = Annotated[float | None, Parameter(help="From 0 to 1.", group=REQUEST)]
 Duration = Annotated[int | None, Parameter(help="Seconds.", group=REQUEST)]
+Ref = Annotated[
+    list[Path] | None,
+    Parameter(help="Image to work from; give it again for more, up to 10.", group=REQUEST),
+]
+FirstFrame = Annotated[Path | None, Parameter(help="Image to begin with.", group=REQUEST)]
+LastFrame = Annotated[
+    Path | None, Parameter(help="Image to end with; needs --first-frame.", group=REQUEST)
+]
+IntelligentRatio = Annotated[
+    bool | None,
+    Parameter(help="Let the model choose the ratio by the prompt.", group=REQUEST, **_FLAG),
+]
+Via = Annotated[
+    str | None, Parameter(help="web, or mcp for the intranet's endpoint.", group=REQUEST)
+]
 
 Timeout = Annotated[
     float | None,
@@ -72,6 +87,11 @@ Timeout = Annotated[
 ]
 MaxInFlight = Annotated[
     int | None, Parameter(help="Jobs between submit and files at once.", group=RUN)
+]
+
+MaxCredits = Annotated[
+    int | None,
+    Parameter(help="Submit no job that would bring the expected cost above this.", group=RUN),
 ]
 
 

@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from attrs import define, field, frozen
@@ -25,6 +26,7 @@ from dreamina_async import (
 from dreamina_async.cli.exits import Exit, status_of, status_of_run
 from dreamina_async.cli.lines import emit_job
 from dreamina_async.cli.live import watching
+from dreamina_async.cli.options import Common
 from dreamina_async.cli.output import Output, shown
 from dreamina_async.cli.progress import Tally
 from dreamina_async.cli.signals import Interrupted, Stopper
@@ -105,6 +107,14 @@ async def carry_out(work: Work, output: Output) -> Exit:
     if failure is not None:
         raise failure
     return status
+
+
+@asynccontextmanager
+async def aside(common: Common) -> AsyncGenerator[DreaminaSession]:
+    """A session that only asks: the output folder may be in use by another process."""
+    with TemporaryDirectory(prefix="dreamina-") as folder:
+        async with common.session(Path(folder)) as session:
+            yield session
 
 
 async def stoppable(

@@ -6,30 +6,31 @@ from contextlib import suppress
 from dreamina_async.cli.exits import Exit, UsageError
 from dreamina_async.cli.output import Output
 from dreamina_async.cli.signals import Interrupted, Stopper
-from dreamina_async.emulator import Emulator
+from dreamina_async.emulator import Dialect, Emulator, EmulatorOptions
 
 
-def serve(host: str, port: int, speed: float, output: Output) -> int:
+def serve(host: str, port: int, speed: float, dialect: Dialect | None, output: Output) -> int:
     """Serve until Ctrl-C, which is the proper end here: status 0.
 
     Raises:
-        UsageError: the address cannot be used.
+        UsageError: the address or the speed cannot be used.
     """
     try:
-        asyncio.run(_until_stopped(host, port, speed, output))
+        options = EmulatorOptions.from_keywords(host=host, port=port, speed=speed, dialect=dialect)
+        asyncio.run(_until_stopped(options, output))
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot serve at {host}:{port}: {error}") from error
     return Exit.DONE
 
 
-async def _until_stopped(host: str, port: int, speed: float, output: Output) -> None:
+async def _until_stopped(options: EmulatorOptions, output: Output) -> None:
     stopper = Stopper(lambda reason: output.note("the emulator stops"), output.restore_terminal)
     with suppress(Interrupted):
-        await stopper.run(_serve(host, port, speed, output))
+        await stopper.run(_serve(options, output))
 
 
-async def _serve(host: str, port: int, speed: float, output: Output) -> None:
-    async with Emulator(host=host, port=port, speed=speed) as emulator:
+async def _serve(options: EmulatorOptions, output: Output) -> None:
+    async with Emulator(options) as emulator:
         environment = emulator.credentials_env()
         output.emit("emulator", base_url=emulator.base_url, environment=environment)
         output.note("The emulator is ready. In another terminal:")

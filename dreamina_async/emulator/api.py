@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from . import benefits, config, mcp, reads
 from .breakage import damage_record
-from .envelope import Refusal, commerce, mweb
-from .order import read_order
+from .drafts import read_order
+from .envelope import Refusal, cli, commerce, mweb, passport
+from .imagex import upload_token
+from .scenes import asked_scenes
 from .unread import Json, as_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .call import Call
     from .faults import Faults
-    from .ledger import Account
+    from .jobs import Job
     from .world import World
-
-
-@attrs.frozen
-class Call:
-    """An API request that has been read and let in."""
-
-    account: Account
-    body: Json
-    aid: str
-    referer: str
-    now: float
-    logid: str
 
 
 @attrs.frozen
@@ -40,7 +32,7 @@ class Api:
 
     def generate(self, call: Call) -> Json:
         """Accept a job (protocol notes 2 and 3.2)."""
-        order = read_order(call.body, call.aid)
+        order = read_order(call.body, call.aid, self.world.options)
         if order.kind == "image" and "type=video" in call.referer:
             # Measured: an image generate from the video page is refused (protocol notes 1.4).
             raise Refusal("3018")
@@ -51,20 +43,26 @@ class Api:
         failure = {"fail_code": "", "fail_starling_key": "", "fail_starling_message": ""}
         return {"aigc_data": record, **failure}
 
-    def history(self, call: Call) -> Json:
-        """Report on jobs under the very ids that were asked for (protocol notes 5)."""
+    def history(self, call: Call) -> Any:
+        """Report on jobs under the ids that were asked for (protocol notes 5)."""
         data: Json = {}
+        known = False
+        scenes = asked_scenes(call.body)
         for identity in self._asked(self._known_kinds(call.body)):
             job = self.world.find(call.account, identity, call.now)
             if job is None:
                 continue
-            record = self.world.records.seen(job, call.now, call.logid)
+            known = True
+            record = self.world.records.seen(job, call.now, call.logid, scenes)
             fault = self.faults.for_record(job.subject)
             if fault is None:
-                data[identity] = record
+                data[self._key(identity, job)] = record
             elif fault.kind == "damaged":
-                data[identity] = damage_record(record, fault)
-        return self._swapped(data)
+                data[self._key(identity, job)] = damage_record(record, fault)
+        if not known and self.world.options.unknown_ids == "error":
+            raise Refusal("2001")
+        data = self._swapped(data)
+        return list(data.values()) if self.world.options.reply_keys == "list" else data
 
     def queue(self, call: Call) -> Json:
         """Say where jobs stand in the queue (protocol notes 5.5)."""
@@ -91,45 +89,10 @@ class Api:
         write = self.world.items.downloadable
         return {"item_list": [write(*each, call.logid) for each in found if each is not None]}
 
-    def credit(self, call: Call) -> Json:
-        """Tell the balance (protocol notes 7)."""
-        total = call.account.gift
-        return {
-            "credit": {"vip_credit": 0, "gift_credit": total, "purchase_credit": 0},
-            "expiring_credits": [],
-            "credits_detail": {"gift_credits": []},
-        }
-
-    def receive(self, call: Call) -> Json:
-        """Grant the daily credits."""
-        if not isinstance(call.body.get("time_zone"), str):
-            raise Refusal("34010100", "parameter error")
-        return self.world.receive_daily(call.account)
-
-    def credit_history(self, call: Call) -> Json:
-        """Page through the account's rows, newest first."""
-        count, cursor = call.body.get("count"), call.body.get("cursor", "0")
-        if not isinstance(count, int) or count < 1 or not str(cursor).isdigit():
-            raise Refusal("1000")
-        wanted = call.body.get("history_type")
-        rows = [r for r in reversed(call.account.rows) if wanted in (None, r.history_type)]
-        start = int(cursor)
-        return {
-            "total_credit": call.account.gift,
-            "records": [
-                {
-                    "amount": row.amount,
-                    "create_time": int(row.created_at),
-                    "title": row.title,
-                    "submit_id": row.submit_id,
-                    "status": "Checked",
-                    "history_type": row.history_type,
-                }
-                for row in rows[start : start + count]
-            ],
-            "new_cursor": str(min(start + count, len(rows))),
-            "has_more": start + count < len(rows),
-        }
+    def _key(self, identity: str, job: Job) -> str:
+        """Say what a record is filed under."""
+        keys = {"history": job.history_id, "submit": job.order.submit_id}
+        return keys.get(self.world.options.reply_keys, identity)
 
     def _known_kinds(self, body: Json) -> Json:
         """Leave out the kind of ids this service does not know, or refuse it."""
@@ -172,7 +135,7 @@ class Route:
     """One endpoint: its short name, what answers it and the envelope of the answer."""
 
     where: str
-    answer: Callable[[Api, Call], Json]
+    answer: Callable[[Api, Call], Any]
     wrap: Callable[..., Json] = mweb
 
     @property
@@ -180,18 +143,35 @@ class Route:
         """The field of ``Timing`` that says how long a reply takes."""
         if self.wrap is commerce:
             return "credit_latency"
-        return "generate_latency" if self.where == "generate" else "history_latency"
+        return "generate_latency" if self.where in {"generate", "mcp"} else "history_latency"
 
 
-# Upload tokens, ImageX and the MCP endpoint (protocol notes 4 and 9) get their rows here.
+def _of(answer: Callable[[World, Call], Any]) -> Callable[[Api, Call], Any]:
+    """Let an endpoint that needs the world alone answer."""
+    return lambda api, call: answer(api.world, call)
+
+
 ROUTES = {
     "/mweb/v1/aigc_draft/generate": Route("generate", Api.generate),
     "/mweb/v1/get_history_by_ids": Route("history", Api.history),
     "/mweb/v1/get_history_queue_info": Route("queue", Api.queue),
     "/mweb/v1/get_local_item_list": Route("items", Api.items),
-    "/commerce/v1/benefits/user_credit": Route("credit", Api.credit, commerce),
-    "/commerce/v1/benefits/credit_receive": Route("receive", Api.receive, commerce),
+    "/mweb/v1/get_history": Route("records", _of(reads.history)),
+    "/mweb/v1/get_history_records": Route("records", _of(reads.history_records)),
+    "/mweb/v1/get_image_by_uri": Route("images", _of(reads.images_by_uri)),
+    "/mweb/v1/get_common_config": Route("config", _of(config.image_config)),
+    "/mweb/v1/video_generate/get_common_config": Route("config", _of(config.video_config)),
+    "/mweb/v1/algo_proxy": Route("audit", _of(reads.check_content)),
+    "/mweb/v1/imagex/submit_audit_job": Route("audit", _of(reads.submit_audit)),
+    "/mweb/v1/get_upload_token": Route("token", _of(upload_token)),
+    "/mweb/v1/get_user_info": Route("user", _of(reads.user_info)),
+    "/passport/account/info/v2": Route("user", _of(reads.passport_info), passport),
+    "/dreamina/mcp/v1/image_generate": Route("mcp", _of(mcp.generate_image), cli),
+    "/dreamina/cli/v1/image_generate": Route("mcp", _of(mcp.generate_image), cli),
+    "/commerce/v1/benefits/user_credit": Route("credit", _of(benefits.balance), commerce),
+    "/commerce/v1/benefits/credit_receive": Route("receive", _of(benefits.receive), commerce),
     "/commerce/v1/benefits/user_credit_history": Route(
-        "credit_history", Api.credit_history, commerce
+        "credit_history", _of(benefits.rows), commerce
     ),
+    "/commerce/v1/subscription/user_info": Route("user", _of(benefits.subscription), commerce),
 }

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import attrs
 from aiohttp import web
 
-from .api import ROUTES, Api, Call, Route, asked_ids
-from .breakage import cut, plain_reply
+from .admission import check_caller
+from .answering import answered, json_reply
+from .api import ROUTES, Api, Route, asked_ids
+from .call import Call
 from .chance import dice
+from .drafts import prompt_of
 from .envelope import Refusal, dump, log_id
 from .front import Exchange, Service
-from .order import read_order
-from .signing import sign_accepted
 from .unread import Json, as_object
+from .uploadserver import answer_imagex
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from .faults import Fault
 
 
 @attrs.frozen
@@ -35,7 +35,9 @@ class ApiServer:
         """Answer one request."""
         shown = self.control(request.path) if request.method == "GET" else None
         if shown is not None:
-            return _json_reply(shown)
+            return _shown(shown)
+        if request.path == "/" and "Action" in request.rel_url.query:
+            return await answer_imagex(self.service, request)
         route = ROUTES.get(request.path) if request.method == "POST" else None
         with Exchange.of(self.service, route.where if route else "unknown", request) as exchange:
             if route is None:
@@ -47,24 +49,13 @@ class ApiServer:
     async def _answer(self, route: Route, exchange: Exchange) -> web.StreamResponse:
         body = _read_json(await exchange.request.read())
         exchange.ids = asked_ids(body or {})
-        faults = self.service.faults
-        subject = self._subject(route, exchange, body) if faults.pending else ""
-        fault = faults.for_call(route.where, subject)
-        exchange.fault = fault.what if fault else ""
-        span = getattr(self.service.options.timing, route.latency)
-        await self.service.linger(span, route.where, exchange.number)
-        if fault is not None and not fault.comes_after:
-            await self.service.wait_fault(fault)
-            broken = self._broken(route, exchange, fault, b"")
-            if broken is not None:
-                return broken
-        good = dump(self._result(route, exchange, body))
-        if fault is not None and fault.comes_after:
-            await self.service.wait_fault(fault)
-            broken = self._broken(route, exchange, fault, good)
-            if broken is not None:
-                return broken
-        return _reply(good)
+        return await answered(
+            exchange,
+            getattr(self.service.options.timing, route.latency),
+            self._subject(route, exchange, body) if self.service.faults.pending else "",
+            lambda: json_reply(dump(self._result(route, exchange, body))),
+            lambda ret: self._refused(route, exchange, ret),
+        )
 
     def _result(self, route: Route, exchange: Exchange, body: Json | None) -> Json:
         """Do what was asked, all at once, and wrap the outcome."""
@@ -84,8 +75,7 @@ class ApiServer:
         request = exchange.request
         account = self.service.world.login(_sessionid(request, exchange.where))
         exchange.account = account.label
-        if not sign_accepted(self.service.options.sign_mode, request.path, request.headers):
-            raise Refusal("1014")
+        check_caller(self.service.options, request.path, request.rel_url.query, request.headers)
         if body is None:
             raise Refusal("1000")
         return Call(
@@ -101,33 +91,14 @@ class ApiServer:
         """Say what the ``match`` of a fault is looked for in: ids, and prompts if known."""
         jobs = self.service.world.jobs
         parts = [jobs[each].subject if each in jobs else each for each in exchange.ids]
-        if route.where == "generate" and body is not None:
-            parts.append(str(body.get("submit_id")))
-            try:
-                parts.append(read_order(body, "").prompt)
-            except Refusal:
-                parts.append("")
+        if route.where in {"generate", "mcp"} and body is not None:
+            parts += [str(body.get("submit_id")), prompt_of(body)]
         return "\n".join(parts)
 
-    def _broken(
-        self, route: Route, exchange: Exchange, fault: Fault, good: bytes
-    ) -> web.StreamResponse | None:
-        match fault.kind:
-            case "reset" | "close" | "hang":
-                exchange.lost = True
-                return cut(exchange.request, reset=fault.kind == "reset")
-            case "ret":
-                exchange.ret = fault.ret
-                now = self.service.options.wall()
-                logid = log_id(now, dice(self.service.options.seed, "fault", exchange.number))
-                text = Refusal(fault.ret).text
-                return _reply(dump(route.wrap(now, logid, None, fault.ret, text)))
-            case "truncated_json":
-                return _reply(good[: max(1, int(len(good) * fault.fraction))])
-            case "empty_body":
-                return _reply(b"")
-            case _:
-                return plain_reply(fault)
+    def _refused(self, route: Route, exchange: Exchange, ret: str) -> web.Response:
+        now = self.service.options.wall()
+        logid = log_id(now, dice(self.service.options.seed, "fault", exchange.number))
+        return json_reply(dump(route.wrap(now, logid, None, ret, Refusal(ret).text)))
 
 
 def _read_json(raw: bytes) -> Json | None:
@@ -147,9 +118,5 @@ def _sessionid(request: web.BaseRequest, where: str) -> str:
     return sessionid
 
 
-def _reply(body: bytes) -> web.Response:
-    return web.Response(body=body, content_type="application/json", charset="utf-8")
-
-
-def _json_reply(data: Json) -> web.Response:
-    return _reply(json.dumps(data, ensure_ascii=False, indent=1).encode())
+def _shown(data: Json) -> web.Response:
+    return json_reply(json.dumps(data, ensure_ascii=False, indent=1).encode())

@@ -11,6 +11,9 @@ import attrs
 if TYPE_CHECKING:
     import random
 
+    from .unread import Json
+    from .variants import CodeTexts, CommerceShape
+
 MESSAGES = {
     "0": "success",
     "1": "rate limited",
@@ -20,13 +23,31 @@ MESSAGES = {
     "1010": "concurrency limit",
     "1014": "sign error",
     "1015": "login error",
+    "1018": "account limited",
     "1019": "shark not pass",
     "1057": "rate limited",
+    "1063": "text audit failed",
     "1310": "ExceedConcurrencyLimit",
+    "2001": "history not found",
+    "2002": "generate error",
+    "2003": "pre image risk",
+    "2004": "post image risk",
+    "2008": "missing body",
     "2038": "InputTextRisk",
+    "2039": "image security block",
     "2061": "model unavailable",
     "3018": "permission denied",
+    "4001": "no external credits",
     "121101": "daily generation limit reached",
+}
+# What S2, LUH (1014) and IPT (4001) take the disputed codes for.
+_NOTES = {
+    "1014": "system busy",
+    "2002": "parameter error",
+    "2003": "service busy",
+    "2004": "insufficient permission",
+    "2039": "generation timeout",
+    "4001": "content violation",
 }
 STARLING = {
     "1006": "web_dre_m10n_generate_popup_credit_ininsufficient_title",
@@ -48,13 +69,39 @@ class Refusal(Exception):
         return self.message or MESSAGES.get(self.ret, "error")
 
 
+@attrs.frozen
+class Payload:
+    """The payload of a commerce reply and the places it is put in."""
+
+    data: Json | None
+    places: CommerceShape
+
+
+def meaning(code: str, texts: CodeTexts) -> str:
+    """Say what a code means, to those who number it so."""
+    told = _NOTES if texts == "notes" else {}
+    return told.get(code) or MESSAGES.get(code, "error")
+
+
+def refused(code: str, message: str = "") -> Refusal:
+    """Refuse a submit on the spot, in the words of protocol notes 2.8."""
+    refusal = Refusal(code, message)
+    refusal.data = {
+        "aigc_data": None,
+        "fail_code": code,
+        "fail_starling_key": STARLING.get(code, ""),
+        "fail_starling_message": refusal.text,
+    }
+    return refusal
+
+
 def log_id(now: float, rng: random.Random) -> str:
     """Make a log id: UTC+8 time and 20 upper-case hex digits, 34 characters in all."""
     stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime(now + 8 * 3600))
     return f"{stamp}{rng.getrandbits(80):020X}"
 
 
-def mweb(now: float, logid: str, data: Any, ret: str = "0", errmsg: str = "") -> dict[str, Any]:
+def mweb(now: float, logid: str, data: Any, ret: str = "0", errmsg: str = "") -> Json:
     """Wrap the data of a ``/mweb`` reply."""
     return {
         "ret": ret,
@@ -65,17 +112,44 @@ def mweb(now: float, logid: str, data: Any, ret: str = "0", errmsg: str = "") ->
     }
 
 
-def commerce(now: float, logid: str, data: Any, ret: str = "0", errmsg: str = "") -> dict[str, Any]:
-    """Wrap the payload of a ``/commerce`` reply: once as text, once as data."""
-    return {
+def commerce(now: float, logid: str, data: Any, ret: str = "0", errmsg: str = "") -> Json:
+    """Wrap the payload of a ``/commerce`` reply: as text, as data, or as both."""
+    payload = data if isinstance(data, Payload) else Payload(data, "both")
+    told = payload.data is not None
+    reply = {
         "ret": ret,
         "errmsg": errmsg or MESSAGES.get(ret, "error"),
         "svr_time": int(now),
         "log_id": logid,
-        "response": "" if data is None else json.dumps(data, ensure_ascii=False),
+        "response": json.dumps(payload.data, ensure_ascii=False) if told else "",
         "sign": "",
+        "data": payload.data,
+    }
+    missing = {"both": "", "response": "data", "data": "response"}[payload.places]
+    return {name: value for name, value in reply.items() if name != missing}
+
+
+def cli(now: float, logid: str, data: Any, ret: str = "0", errmsg: str = "") -> Json:
+    """Wrap the data of the MCP endpoint and its public sibling (protocol notes 9)."""
+    if ret == "1015":
+        # A login failure comes in two plain fields even from there (CLH).
+        return {"ret": ret, "errmsg": errmsg or MESSAGES[ret]}
+    text = errmsg or MESSAGES.get(ret, "error")
+    return {
+        "ret": ret,
+        "msg": text,
+        "msgDetail": text,
+        "logId": logid,
+        "sysTime": str(int(now)),
         "data": data,
     }
+
+
+def passport(_now: float, _logid: str, data: Any, ret: str = "0", errmsg: str = "") -> Json:
+    """Wrap the data of a ``/passport`` reply; without a session it names no user (ZHI)."""
+    if ret == "0":
+        return {"message": "success", "data": data}
+    return {"message": "error", "data": {"error_code": int(ret), "description": errmsg}}
 
 
 def dump(reply: Any) -> bytes:

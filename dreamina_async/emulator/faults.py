@@ -13,7 +13,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 Where = Literal[
-    "*", "generate", "history", "queue", "items", "credit", "receive", "credit_history", "media"
+    "*",
+    "generate",
+    "mcp",
+    "history",
+    "queue",
+    "items",
+    "credit",
+    "receive",
+    "credit_history",
+    "token",
+    "apply",
+    "commit",
+    "upload",
+    "media",
 ]
 What = Literal[
     # any call
@@ -82,7 +95,7 @@ class Fault:
         chance: Probability that a matching request is hit, drawn from the seed.
         status: HTTP status for ``"status"``.
         retry_after: Value of a ``Retry-After`` header.
-        ret: Code for ``"ret"``.
+        ret: Code for ``"ret"``; a ``CodeN`` in ImageX calls, a ``code`` in uploads.
         seconds: Extra wait before the fault acts; for ``"drip"``, how long the body takes.
         fraction: Part of the body that is sent before it breaks off.
         damage: What ``"damaged"`` does to the record.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
 from .records import item_id
+from .scenes import DEFAULT_SCENES, Scene
+from .unread import Json, as_list, as_object
+from .videoitem import VideoWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,10 +17,11 @@ if TYPE_CHECKING:
     from .jobs import Job, MediaFile
     from .links import LinkSigner
     from .mp4 import Rendition
-    from .options import EmulatorOptions, VideoShape
+    from .options import EmulatorOptions
+    from .variants import VideoShape
 
-Json = dict[str, Any]
-THUMBNAIL_EDGES = (360, 720)
+# S2's two smaller sizes of every image.
+_S2_EDGES = {"medium_images": 720, "small_images": 360}
 
 
 @attrs.frozen
@@ -28,58 +32,74 @@ class ItemWriter:
     links: LinkSigner
     file: Callable[[Job, int, Rendition], MediaFile]
 
-    def item(self, job: Job, index: int, logid: str) -> Json:
+    def item(self, job: Job, index: int, logid: str, scenes: tuple[Scene, ...] = ()) -> Json:
         """Write an item in the shape the options ask for."""
-        if job.order.kind == "image":
-            return self._image(job, index)
-        return self._video(job, index, logid, self.options.video_shape)
+        return self._write(job, index, logid, self.options.video_shape, scenes)
 
     def downloadable(self, job: Job, index: int, logid: str) -> Json:
         """Write an item as ``get_local_item_list`` does: with the original video (8.1)."""
-        if job.order.kind == "image":
-            return self._image(job, index)
-        return self._video(job, index, logid, "B")
+        return self._write(job, index, logid, "B", ())
 
-    def _image(self, job: Job, index: int) -> Json:
-        file, now = self.file(job, index, "origin"), self.options.wall()
-        url = self.links.image_url(file.uri, 0, now)
-        image: Json = {
+    def _write(
+        self, job: Job, index: int, logid: str, shape: VideoShape, scenes: tuple[Scene, ...]
+    ) -> Json:
+        if job.order.kind == "image":
+            item = self._image(job, index, scenes)
+        else:
+            item = self._video(job, index, logid, shape)
+        return _spoiled(item) if self.options.wrong_figures else item
+
+    def signed(self, file: MediaFile) -> Json:
+        """Write a file's image entry with a fresh URL."""
+        return {
+            "image_uri": file.uri,
+            "image_url": self.links.image_url(file.uri, 0, self.options.wall()),
+            "width": file.width,
+            "height": file.height,
             "format": "png",
-            "large_images": [
-                {
-                    "image_uri": file.uri,
-                    "image_url": url,
-                    "width": file.width,
-                    "height": file.height,
-                    "format": "png",
-                    "size": file.size,
-                }
-            ],
         }
+
+    def _image(self, job: Job, index: int, scenes: tuple[Scene, ...]) -> Json:
+        file, now = self.file(job, index, "origin"), self.options.wall()
+        large = self.signed(file)
         if self.options.minimal_records:
-            del image["large_images"][0]["size"], image["format"]
-            return {"image": image}
-        common = self._common(job, index, file, effect_type=9) | self._cover(file, now)
+            return {"image": {"large_images": [large]}}
+        image: Json = {"format": "png", "large_images": [large | {"size": file.size}]}
+        if self.options.numbering == "s2":
+            image |= {name: [self._smaller(file, edge, now)] for name, edge in _S2_EDGES.items()}
+        cover = self._cover(file, now, scenes or DEFAULT_SCENES)
         params = {
             "prompt": job.order.prompt,
             "seed": job.order.seed,
             "model_config": {"model_req_key": job.order.model},
         }
         return {
-            "common_attr": common,
+            "common_attr": self._common(job, index, file, effect_type=9) | cover,
             "author": None,
             "image": image,
-            "aigc_image_params": {"generate_type": 1, "text2image_params": params},
+            "aigc_image_params": {
+                "generate_type": job.order.generate_type,
+                "text2image_params": params,
+            },
             **self._result(job),
             **self._s2_extras(job, index),
         }
 
-    def _cover(self, file: MediaFile, now: float) -> Json:
-        # Real thumbnails are WebP (protocol notes 8.2); ours are PNG, and named so.
-        thumbs = {edge: self.links.image_url(file.uri, edge, now) for edge in THUMBNAIL_EDGES}
+    def _smaller(self, file: MediaFile, edge: int, now: float) -> Json:
+        scale = min(1.0, edge / max(file.width, file.height))
         return {
-            "cover_url": thumbs[THUMBNAIL_EDGES[0]],
-            "cover_url_map": {str(edge): thumb for edge, thumb in thumbs.items()},
+            "image_url": self.links.image_url(file.uri, edge, now),
+            "width": max(1, int(file.width * scale)),
+            "height": max(1, int(file.height * scale)),
+            "format": "png",
+        }
+
+    def _cover(self, file: MediaFile, now: float, scenes: tuple[Scene, ...]) -> Json:
+        # Real thumbnails are WebP (protocol notes 8.2); ours are PNG, and named so.
+        thumbs = {each.key: self.links.image_url(file.uri, each.edge, now) for each in scenes}
+        return {
+            "cover_url": next(iter(thumbs.values())),
+            "cover_url_map": thumbs,
             "cover_uri": file.uri,
             "cover_width": file.width,
             "cover_height": file.height,
@@ -87,55 +107,22 @@ class ItemWriter:
 
     def _video(self, job: Job, index: int, logid: str, shape: VideoShape) -> Json:
         origin = self.file(job, index, "origin")
-        url = self._video_url(origin, logid)
-        common = self._common(job, index, origin, effect_type=53)
-        video: Json
-        match shape:
-            case "A":
-                video = _shape_a(origin, url)
-            case "B":
-                video = _head(origin) | {"transcoded_video": {"origin": _resource(origin, url)}}
-            case "C":
-                video = self._shape_c(job, index, origin, url, logid)
-            case "D":
-                video = self._shape_d(job, index, origin, url, logid)
-            case "E":
-                video = _head(origin)
-                common["transcoded_video"] = {"origin": _resource(origin, url)}
-            case "F":
-                video = _head(origin) | {"url": url, "video_url": url}
+        preview = self.file(job, index, "preview")
+        now = self.options.wall()
+        writer = VideoWriter(
+            origin,
+            preview,
+            self.links.video_url(origin.uri, logid, now),
+            self.links.video_url(preview.uri, logid, now),
+        )
+        video = writer.write(shape)
         if self.options.minimal_records:
             return {"video": video}
+        common = self._common(job, index, origin, effect_type=53)
+        if shape == "E":
+            common["transcoded_video"] = writer.transcoded()
         item = {"common_attr": common, "author": None, "video": video, **self._result(job)}
         return item | self._params(job) | self._s2_extras(job, index)
-
-    def _shape_c(self, job: Job, index: int, origin: MediaFile, url: str, logid: str) -> Json:
-        preview = self.file(job, index, "preview")
-        smaller = self._video_url(preview, logid)
-
-        def entry(file: MediaFile, address: str) -> Json:
-            return {
-                "video_url": address,
-                "width": file.width,
-                "height": file.height,
-                "duration": file.duration_ms,
-                "format": "mp4",
-            }
-
-        return {
-            "transcoded_video": {"origin": entry(origin, url), "medium": entry(preview, smaller)},
-            "play_url": smaller,
-            "download_url": url,
-        }
-
-    def _shape_d(self, job: Job, index: int, origin: MediaFile, url: str, logid: str) -> Json:
-        preview = self.file(job, index, "preview")
-        smaller = _resource(preview, self._video_url(preview, logid), "360p")
-        renditions = {"360p": smaller, "720p": _resource(origin, url, "720p")}
-        return _head(origin) | {"transcoded_video": renditions}
-
-    def _video_url(self, file: MediaFile, logid: str) -> str:
-        return self.links.video_url(file.uri, logid, self.options.wall())
 
     def _common(self, job: Job, index: int, file: MediaFile, effect_type: int) -> Json:
         identity = item_id(self.options, job, index)
@@ -162,7 +149,7 @@ class ItemWriter:
         return {
             "gen_result_data": {"result_code": 0, "result_msg": "Success"},
             "extra": {
-                "credits_consume": job.order.credits // job.order.count,
+                "credits_consume": _share(job.order.credits, job.order.count),
                 "template_type": job.order.kind,
             },
         }
@@ -193,45 +180,22 @@ class ItemWriter:
         }
 
 
-def _shape_a(file: MediaFile, url: str) -> Json:
-    return {
-        "video_resource": {
-            "video_url": url,
-            "video_uri": file.uri,
-            "duration": file.duration_ms,
-            "width": file.width,
-            "height": file.height,
-        }
-    }
+def _spoiled(item: Json) -> Json:
+    """Copy an item with every size and digest of a file wrong."""
+
+    def spoil(name: str, value: object) -> object:
+        if name == "size" and isinstance(value, int):
+            return value + 1
+        if name == "md5" and isinstance(value, str):
+            return value[::-1]
+        fields, inside = as_object(value), as_list(value)
+        if fields is not None:
+            return {key: spoil(key, each) for key, each in fields.items()}
+        return value if inside is None else [spoil("", each) for each in inside]
+
+    return {name: spoil(name, value) for name, value in item.items()}
 
 
-def _head(file: MediaFile) -> Json:
-    # The units trap: whole seconds rounded up here, milliseconds beside it (protocol notes 5.4).
-    return {
-        "video_id": f"v02870g1{file.uri[-20:]}",
-        "duration": -(-file.duration_ms // 1000),
-        "duration_ms": file.duration_ms,
-        "origin_video": None,
-        "transcode_status": 1,
-        "has_audio": False,
-        "is_mute": False,
-    }
-
-
-def _resource(file: MediaFile, url: str, definition: str = "origin") -> Json:
-    return {
-        "vid": f"v02870g1{file.uri[-20:]}",
-        "fps": 24,
-        "width": file.width,
-        "height": file.height,
-        "duration": 0,
-        "video_url": url,
-        "cover_url": "",
-        "format": "mp4",
-        "definition": definition,
-        "logo_type": "",
-        "encryption_key": "",
-        "md5": file.md5,
-        "size": file.size,
-        "video_id": f"v02870g1{file.uri[-20:]}",
-    }
+def _share(credits_: int, count: int) -> int | float:
+    """Divide the price among the items: a whole number where it is one."""
+    return credits_ // count if credits_ % count == 0 else credits_ / count

@@ -15,8 +15,9 @@ from .png import Parts, png
 
 if TYPE_CHECKING:
     from .ledger import Account
-    from .options import EmulatorOptions, Outcome
+    from .options import EmulatorOptions
     from .order import Kind, Order
+    from .outcome import Outcome
     from .timeline import Plan, Stage
 
 
@@ -48,6 +49,11 @@ class Job:
     def subject(self) -> str:
         """What the ``match`` of a fault is looked for in."""
         return f"{self.order.submit_id}\n{self.history_id}\n{self.order.prompt}"
+
+    @property
+    def ends_at(self) -> float:
+        """When it ends, by the loop's clock; infinite if never."""
+        return self.accepted_at + self.plan.ends
 
 
 @attrs.frozen(slots=False)

@@ -81,13 +81,18 @@ class Ledger:
 
 @attrs.frozen(kw_only=True)
 class CreditRow:
-    """One row of an account's credit history; type 1 is income, 2 consumption."""
+    """One row of an account's credit history; type 1 is income, 2 consumption.
+
+    Attributes:
+        settles_at: When it begins to show, by the loop's clock.
+    """
 
     amount: int
     created_at: float
     title: str
     submit_id: str
     history_type: int
+    settles_at: float = 0.0
 
 
 @attrs.define
@@ -99,9 +104,10 @@ class Account:
     gift: int
     rows: list[CreditRow] = attrs.field(factory=list, repr=False)
     granted_on: str = ""
+    _refunds: list[tuple[float, CreditRow]] = attrs.field(factory=list, repr=False)
 
-    def debit(self, charge: Charge) -> None:
-        """Take the credits of a charge."""
+    def debit(self, charge: Charge, settles_at: float = 0.0) -> None:
+        """Take the credits of a charge at once; its row may show later."""
         self.gift -= charge.credits
         self.rows.append(
             CreditRow(
@@ -110,8 +116,37 @@ class Account:
                 title=f"{charge.kind} generation",
                 submit_id=charge.submit_id,
                 history_type=2,
+                settles_at=settles_at,
             )
         )
+
+    def owe(self, charge: Charge, due_at: float, created_at: float) -> None:
+        """Promise the credits of a charge back; ``due_at`` is of the loop's clock."""
+        row = CreditRow(
+            amount=charge.credits,
+            created_at=created_at,
+            title=f"{charge.kind} refund",
+            submit_id=charge.submit_id,
+            history_type=1,
+        )
+        self._refunds.append((due_at, row))
+
+    def held(self, now: float) -> int:
+        """Tell the credits held by now, what is due back included."""
+        return self.gift + sum(row.amount for due_at, row in [*self._refunds] if due_at <= now)
+
+    def settle(self, now: float) -> None:
+        """Give back what is due."""
+        due = [each for each in self._refunds if each[0] <= now]
+        for promise in due:
+            self._refunds.remove(promise)
+            self.gift += promise[1].amount
+            self.rows.append(promise[1])
+
+    def settled_rows(self, now: float) -> list[CreditRow]:
+        """Give the rows that show by now, newest first."""
+        self.settle(now)
+        return [row for row in reversed(self.rows) if row.settles_at <= now]
 
     def grant(self, amount: int, day: str, now: float) -> bool:
         """Add the free credits of a day, once; say whether this was the first time."""

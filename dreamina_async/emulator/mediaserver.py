@@ -1,4 +1,4 @@
-"""The media server: signed files on an origin of their own (protocol notes 8.3)."""
+"""The media server: signed files, and uploads, on an origin of their own (protocol notes 8.3)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from aiohttp import web
 
 from .breakage import break_media, cut, plain_reply
 from .front import Exchange, Service
+from .uploadserver import UPLOAD_PATH, receive_upload
 
 if TYPE_CHECKING:
     from .faults import Fault
@@ -31,6 +32,8 @@ class MediaServer:
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
+        if request.path.startswith(UPLOAD_PATH):
+            return await receive_upload(self.service, request)
         with Exchange.of(self.service, "media", request) as exchange:
             exchange.reply = await self._answer(exchange)
             return exchange.reply

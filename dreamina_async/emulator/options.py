@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from .dialects import DIALECTS
+from .outcome import Outcome
+from .variants import FAILURES, Variants
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .dialects import Dialect
+
 Span = tuple[float, float]
-Numbering = Literal["default", "s0", "s1", "s2"]
-GenerateShape = Literal["aigc_data", "flat"]
-VideoShape = Literal["A", "B", "C", "D", "E", "F"]
-SignMode = Literal["ignore", "verify", "require"]
-IdKinds = Literal["both", "history", "submit", "history_only", "submit_only"]
-NoFailCode = Literal["null", "empty", "zero", "zero_int", "absent"]
+UploadScenes = Literal["web", "cli"]
+UploadHosts = Literal["plural", "singular"]
+UploadEdge = Literal["normal", "reject_first"]
 
 
 @attrs.frozen(kw_only=True)
@@ -37,34 +40,7 @@ class Timing:
     history_latency: Span = (0.3, 0.6)
     credit_latency: Span = (0.4, 1.0)
     media_latency: Span = (0.0, 0.0)
-
-
-@attrs.frozen(kw_only=True)
-class Outcome:
-    """What becomes of a job, for the prompts it is given to.
-
-    Attributes:
-        ret: Refuse the submit with this code; nothing is charged.
-        fail_code: End in failure with this code (protocol notes 6.3).
-        fail_message: The text that goes with ``fail_code``.
-        items: Items really produced; fewer than ordered leaves the rest in ``failed_item_list``.
-        empty_looks: So many status replies show success with an empty ``item_list`` first;
-            -1 means it stays empty.
-        progressive: Show the items one by one while status is 45.
-        queue_seconds: Seconds in the queue before work begins, at real speed.
-        run_seconds: Seconds of work, at real speed, in place of those of ``Timing``.
-        stuck: The job never ends.
-    """
-
-    ret: str | None = None
-    fail_code: str | None = None
-    fail_message: str = "InputTextRisk"
-    items: int | None = None
-    empty_looks: int = 0
-    progressive: bool = False
-    queue_seconds: float | None = None
-    run_seconds: float | None = None
-    stuck: bool = False
+    upload_latency: Span = (0.3, 0.6)
 
 
 _NO_OUTCOMES: Mapping[str, Outcome] = MappingProxyType({})
@@ -78,8 +54,10 @@ def _as_outcomes(given: Mapping[str, Outcome | str]) -> dict[str, Outcome]:
 
 
 @attrs.frozen(kw_only=True)
-class EmulatorOptions:
+class EmulatorOptions(Variants):
     """Everything an :class:`~dreamina_async.emulator.Emulator` can be told.
+
+    The contradictions of the notes are inherited from :class:`Variants`.
 
     Attributes:
         speed: How many times faster than the real service jobs and replies are.
@@ -88,25 +66,20 @@ class EmulatorOptions:
         port: Port of the API; 0 takes a free one.
         media_port: Port of the media server, another origin; 0 takes a free one.
         wall: Wall clock for expiries and creation times; never scaled.
-        numbering: Which note's status codes to use (protocol notes 5.6).
-        generate_shape: Where the generate reply keeps the record (S4 ``aigc_data``, S3 flat).
-        minimal_records: Show only the keys S0 and S1 show.
-        video_shape: Where a video item keeps its URL (protocol notes 5.4).
-        no_fail_code: How "nothing failed" is written (protocol notes 5.3).
-        numeric_fail_codes: Write fail codes as numbers.
-        numeric_ids: Write history ids as numbers.
-        finish_time_ms: Write ``finish_time`` in milliseconds (S2).
         outcome: What becomes of jobs no entry of ``outcomes`` speaks of.
         outcomes: Part of a prompt -> outcome, or just a fail code.
         sessionids: The sessions that may log in; ``None`` lets every non-empty one.
         balance: Credits a new account holds.
         entitled: Whether accounts may order more than 1k (else 1006, protocol notes 6.2).
+        refund_failed: Whether a failed job's credits come back, as an income row of the same
+            submit id. Measured both ways, by tool (protocol notes 5.6).
+        settle_after: Seconds, at real speed, before a debit shows in the credit history.
+        check_uris: Refuse references and frames the account never uploaded with 1000. The real
+            answer is unknown: this one is our choice.
+        risky: Parts of prompts and uris that ``algo_proxy`` answers with 2003.
         image_limit: Image jobs an account may have running (else 1010).
         video_limit: Video jobs an account may have running (else 1310).
-        sign_mode: What to do about the ``sign`` header (protocol notes 1.6).
         max_ids: Most ids a status call may carry; ``None`` accepts any number.
-        id_kinds: Which ids status calls know (S0 and S1 name one each): ``history`` and
-            ``submit`` overlook the other kind, the ``_only`` ones refuse it with 1000.
         read_lag: Seconds an accepted record stays absent from history, at real speed.
         dedup: Whether a repeated ``submit_id`` gives the same record, uncharged. Unknown of the
             real service, so off: a second POST is a second charge.
@@ -118,6 +91,13 @@ class EmulatorOptions:
         image_bytes: Pad images to about this size (a real one has 2.9 MB).
         video_bytes: Pad videos to about this size (a real one has 4.4 MB).
         log_size: How many requests the log remembers; its counters forget none.
+        token_life: Seconds an upload token is good for (protocol notes 10).
+        upload_scenes: How ``scene`` numbers what is uploaded: an image is 2 to the web, 1 to the
+            official CLI (protocol notes 12, row 18).
+        upload_hosts: How the upload host is told: as ``UploadHosts``, or as AIC's single
+            ``UploadHost`` (row 19).
+        upload_edge: What the upload host does; ``reject_first`` answers 204 to the first attempt
+            at every file (protocol notes 4).
         timing: Durations at real speed.
     """
 
@@ -127,14 +107,6 @@ class EmulatorOptions:
     port: int = 0
     media_port: int = 0
     wall: Callable[[], float] = time.time
-    numbering: Numbering = "default"
-    generate_shape: GenerateShape = "aigc_data"
-    minimal_records: bool = False
-    video_shape: VideoShape = "B"
-    no_fail_code: NoFailCode = "null"
-    numeric_fail_codes: bool = False
-    numeric_ids: bool = False
-    finish_time_ms: bool = False
     outcome: Outcome = attrs.field(factory=Outcome)
     outcomes: Mapping[str, Outcome] = attrs.field(default=_NO_OUTCOMES, converter=_as_outcomes)
     sessionids: frozenset[str] | None = attrs.field(
@@ -142,11 +114,13 @@ class EmulatorOptions:
     )
     balance: int = 1_000_000
     entitled: bool = True
+    refund_failed: bool = False
+    settle_after: float = 0.0
+    check_uris: bool = True
+    risky: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
     image_limit: int | None = None
     video_limit: int | None = None
-    sign_mode: SignMode = "verify"
     max_ids: int | None = 10
-    id_kinds: IdKinds = "both"
     read_lag: float = 0.0
     dedup: bool = False
     image_lifetime: float | None = None
@@ -157,15 +131,41 @@ class EmulatorOptions:
     image_bytes: int = 0
     video_bytes: int = 0
     log_size: int = 20_000
+    token_life: float = 3600.0
+    upload_scenes: UploadScenes = "web"
+    upload_hosts: UploadHosts = "plural"
+    upload_edge: UploadEdge = "normal"
     timing: Timing = attrs.field(factory=Timing)
 
+    def __attrs_post_init__(self) -> None:
+        """Refuse a failure number that the numbering does not have."""
+        for outcome in (self.outcome, *self.outcomes.values()):
+            known = FAILURES[self.numbering]
+            if outcome.fail_status is not None and outcome.fail_status not in known:
+                raise ValueError(
+                    f"fail_status {outcome.fail_status} is no failure in numbering "
+                    f"{self.numbering!r}, only {sorted(known)} are"
+                )
+
     @classmethod
-    def from_keywords(cls, **keywords: Any) -> EmulatorOptions:
-        """Build options from keywords; those that name a :class:`Timing` field go there."""
+    def from_keywords(cls, *, dialect: Dialect | None = None, **keywords: Any) -> EmulatorOptions:
+        """Build options from keywords; those that name a :class:`Timing` field go there.
+
+        With a dialect the options start from what that note tells.
+        """
+        if dialect is not None:
+            if dialect not in DIALECTS:
+                raise ValueError(f"dialect {dialect!r} is none of {', '.join(DIALECTS)}")
+            keywords = {**DIALECTS[dialect], **keywords}
         names = {field.name for field in attrs.fields(Timing)}
         spans = {name: keywords.pop(name) for name in names & keywords.keys()}
         options = cls(**keywords)
         return attrs.evolve(options, timing=attrs.evolve(options.timing, **spans))
+
+    @classmethod
+    def dialect(cls, name: Dialect, **more: Any) -> EmulatorOptions:
+        """Build the options that play one note: S0, S1, S2, S3 or S4."""
+        return cls.from_keywords(dialect=name, **more)
 
     def outcome_of(self, prompt: str) -> Outcome:
         """Say what becomes of a job with this prompt."""

@@ -9,19 +9,35 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from .chance import decimal_id
+from .envelope import STARLING, meaning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .jobs import Job
     from .options import EmulatorOptions, Span
+    from .scenes import Scene
     from .timeline import Stage
 
 Json = dict[str, Any]
 _POLLING = {"interval_seconds": 30, "timeout_seconds": 86400}
 _THRESHOLD = {"vip_queuing_time_threshold": 300, "waiting_time_threshold": 60}
 _NO_FAIL_CODE = {"null": None, "empty": "", "zero": "0", "zero_int": 0}
-_STARLING = {"2038": "web_text_violates_community_guidelines_toast"}
+# What S3's captured poll shows of a job that runs.
+_SPARSE = frozenset(
+    {
+        "generate_type",
+        "history_record_id",
+        "created_time",
+        "task",
+        "status",
+        "total_image_count",
+        "finished_image_count",
+        "image_type",
+        "forecast_generate_cost",
+    }
+)
+_SPARSE_TASK = frozenset({"task_id", "submit_id", "status", "finish_time", "history_id"})
 
 
 @attrs.frozen
@@ -29,14 +45,14 @@ class RecordWriter:
     """Writes records in the variant the options ask for."""
 
     options: EmulatorOptions
-    item: Callable[[Job, int, str], Json]
+    item: Callable[[Job, int, str, tuple[Scene, ...]], Json]
 
     def accepted(self, job: Job, logid: str) -> Json:
         """Write the record of a generate reply (protocol notes 2.8)."""
         stage = job.plan.stages[0]
         order = job.order
         return {
-            **self._head(job, stage, finished=False),
+            **self._head(job, stage, "history_record_id", finished=False),
             "origin_history_record_id": None,
             "item_list": [],
             "origin_item_list": [],
@@ -53,20 +69,21 @@ class RecordWriter:
             "pre_gen_item_ids": [item_id(self.options, job, i) for i in range(order.count)],
         }
 
-    def seen(self, job: Job, now: float, logid: str) -> Json:
+    def seen(self, job: Job, now: float, logid: str, scenes: tuple[Scene, ...] = ()) -> Json:
         """Write the record as a status call shows it at this moment."""
         stage = job.stage(now)
         shown = self._shown(job, stage)
-        items = [self.item(job, index, logid) for index in range(shown)]
+        items = [self.item(job, index, logid, scenes) for index in range(shown)]
         if self.options.minimal_records:
             return {"status": stage.status, "item_list": items, **self._failure(job, stage)}
-        record = self._head(job, stage, finished=stage.over)
-        record |= {"total_image_count": job.order.count, "finished_image_count": shown}
-        if job.order.kind == "image":
-            record["image_type"] = 3
+        name = "id" if self.options.numbering == "s2" else "history_record_id"
+        record = self._head(job, stage, name, finished=stage.over)
+        record |= self._counts(job, shown)
         record |= self._forecast(job, now - job.accepted_at)
         if stage.queued:
             record["queue_info"] = self.queue_info(job, now)
+        if self.options.sparse_records and not stage.over:
+            record = _sparse(record)
         if items:
             record["item_list"] = items
         if stage.over:
@@ -100,42 +117,53 @@ class RecordWriter:
             return 0
         return stage.items
 
-    def _head(self, job: Job, stage: Stage, *, finished: bool) -> Json:
+    def _counts(self, job: Job, shown: int) -> Json:
+        order = job.order
+        # A blend's total was seen to be the number of its references (AIC, protocol notes 2.7).
+        told = self.options.total_counts == "references" and order.references
+        counts: Json = {
+            "total_image_count": len(order.references) if told else order.count,
+            "finished_image_count": shown,
+        }
+        if order.kind == "image":
+            counts["image_type"] = 2 if order.references else 3
+        return counts
+
+    def _head(self, job: Job, stage: Stage, name: str, *, finished: bool) -> Json:
         history_id: str | int = job.history_id
         if self.options.numeric_ids:
             history_id = int(job.history_id)
-        name = "id" if self.options.numbering == "s2" else "history_record_id"
+        task = {
+            "task_id": history_id,
+            "submit_id": job.order.submit_id,
+            "aid": 0,
+            "status": stage.status,
+            "finish_time": self._finish_time(job) if finished else 0,
+            "history_id": history_id,
+            "task_payload": None,
+            "original_input": None,
+            "req_first_frame_image": None,
+        }
+        if self.options.numbering == "s2":
+            task |= {
+                "create_time": int(job.created_at * 1000),
+                "model": job.order.model,
+                "prompt": job.order.prompt,
+            }
         return {
-            "generate_type": self._generate_type(job),
-            name if finished else "history_record_id": history_id,
+            "generate_type": job.order.generate_type,
+            name: history_id,
             "created_time": round(job.created_at, 3),
-            "task": {
-                "task_id": history_id,
-                "submit_id": job.order.submit_id,
-                "aid": 0,
-                "status": stage.status,
-                "finish_time": self._finish_time(job) if finished else 0,
-                "history_id": history_id,
-                "task_payload": None,
-                "original_input": None,
-                "req_first_frame_image": None,
-            },
+            "task": task,
             "status": stage.status,
         }
-
-    @staticmethod
-    def _generate_type(job: Job) -> int:
-        # 1 text to image, 10 text to video, 32 frames to video (protocol notes 2.8).
-        if job.order.kind == "image":
-            return 1
-        return 32 if job.order.first_frame else 10
 
     def _finish_time(self, job: Job) -> int:
         seconds = job.finished_at()
         return int(seconds * 1000) if self.options.finish_time_ms else int(seconds)
 
     def _ending(self, job: Job, stage: Stage, items: list[Json], now: float) -> Json:
-        failed = 0 if stage.items == 0 and job.outcome.fail_code else job.order.count - stage.items
+        failed = 0 if stage.items == 0 and job.outcome.fails else job.order.count - stage.items
         order = job.order
         return {
             "item_list": items,
@@ -162,11 +190,12 @@ class RecordWriter:
             if self.options.no_fail_code == "absent":
                 return {}
             return {"fail_code": _NO_FAIL_CODE[self.options.no_fail_code]}
+        message = job.outcome.fail_message or meaning(code, self.options.code_texts)
         return {
             "fail_code": int(code) if self.options.numeric_fail_codes else code,
-            "fail_msg": job.outcome.fail_message,
-            "fail_starling_key": _STARLING.get(code, ""),
-            "fail_starling_message": job.outcome.fail_message,
+            "fail_msg": message,
+            "fail_starling_key": STARLING.get(code, ""),
+            "fail_starling_message": message,
         }
 
     def _forecast(self, job: Job, elapsed: float) -> Json:
@@ -174,8 +203,9 @@ class RecordWriter:
         queue_ends = job.plan.queue_ends
         queue = max(0.0, queue_ends - elapsed)
         run = _length(self.options, job) - max(0.0, elapsed - queue_ends)
+        credits_ = self.options.forecast == "credits"
         return {
-            "forecast_generate_cost": _seconds(max(0.0, run)),
+            "forecast_generate_cost": job.order.credits if credits_ else _seconds(max(0.0, run)),
             "forecast_queue_cost": _seconds(queue),
         }
 
@@ -193,6 +223,11 @@ def _length(options: EmulatorOptions, job: Job) -> float:
 
 def _seconds(value: float) -> int | float:
     return math.ceil(value) if value >= 10 or value == 0 else round(value, 3)
+
+
+def _sparse(record: Json) -> Json:
+    task = {name: value for name, value in record["task"].items() if name in _SPARSE_TASK}
+    return {name: value for name, value in (record | {"task": task}).items() if name in _SPARSE}
 
 
 def _failed_item(identity: str) -> Json:

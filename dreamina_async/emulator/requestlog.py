@@ -11,6 +11,9 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+# The real ones live on other hosts than the account's, even where they share a port here.
+_STRANGERS = frozenset({"media", "upload", "apply", "commit"})
+
 
 @attrs.frozen(kw_only=True)
 class ReceivedRequest:
@@ -97,7 +100,10 @@ class RequestLog:
 
     @property
     def media_cookies(self) -> int:
-        """How many media requests carried a cookie since the start; it should be none."""
+        """How many requests to strangers' hosts carried a cookie since the start.
+
+        It should be none: media, the bytes of uploads and the ImageX calls have hosts of their own.
+        """
         return self._media_cookies
 
     def busiest(self, where: str, seconds: float) -> int:
@@ -126,5 +132,5 @@ class RequestLog:
             self._entries.append(entry)
             if entry.where == "history":
                 self._batch_sizes[len(entry.ids)] += 1
-            elif entry.where == "media":
+            elif entry.where in _STRANGERS:
                 self._media_cookies += entry.had_cookie

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from .jobs import MediaFile
     from .ledger import Ledger
+    from .order import Order
+    from .uploads import Upload
 
 _WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 _SHUTDOWN_SECONDS = 0.2
@@ -30,7 +32,8 @@ _SHUTDOWN_SECONDS = 0.2
 class Emulator:
     """A loopback service that plays the remote one; enter it to start, leave it to stop.
 
-    Keywords are the fields of :class:`EmulatorOptions` and of :class:`Timing`. What it knows can
+    Keywords are the fields of :class:`EmulatorOptions` and of :class:`Timing`; ``dialect="s1"``
+    starts from what a single note tells. What it knows can
     be read from any thread; entering, leaving and ``until`` belong to its own loop.
     """
 
@@ -87,9 +90,19 @@ class Emulator:
         """Give the credits of an account, by default of the first that logged in."""
         accounts = dict(self._world.accounts)
         if sessionid is None and accounts:
-            return next(iter(accounts.values())).gift
+            return next(iter(accounts.values())).held(self._now())
         account = accounts.get(sessionid or "")
-        return self.options.balance if account is None else account.gift
+        return self.options.balance if account is None else account.held(self._now())
+
+    @property
+    def orders(self) -> tuple[Order, ...]:
+        """What was ordered, as it arrived, in order of acceptance."""
+        return tuple(job.order for job in list(self._world.jobs.values()))
+
+    @property
+    def uploads(self) -> tuple[Upload, ...]:
+        """The images that were uploaded, oldest first."""
+        return self._world.uploads.all()
 
     def history_ids(self, submit_id: str) -> tuple[str, ...]:
         """Give the records a submit id has: several if it was charged several times."""
@@ -110,7 +123,7 @@ class Emulator:
 
     def statistics(self) -> dict[str, Any]:
         """Give counters of everything, as ``GET /_emulator/stats`` shows them."""
-        now = self._loop.time() if self._loop else 0.0
+        now = self._now()
         limit = self.options.max_ids or 10
         jobs = list(self._world.jobs.values())
         sizes = self.requests.batch_sizes
@@ -125,9 +138,12 @@ class Emulator:
             "charges": len(self.ledger),
             "credits": self.ledger.credits,
             "repeated_submit_ids": self.ledger.repeated(),
-            "balances": {each.label: each.gift for each in [*self._world.accounts.values()]},
+            "balances": {each.label: each.held(now) for each in [*self._world.accounts.values()]},
             "faults_hit": len(self.faults.hits),
         }
+
+    def _now(self) -> float:
+        return self._loop.time() if self._loop else 0.0
 
     async def until(self, predicate: Callable[[], bool]) -> None:
         """Wait until something that happened here makes the predicate true."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .options import SignMode
+    from .variants import SignMode
 
 
 def request_sign(pathname: str, pf: str, appvr: str, device_time: str, tdid: str = "") -> str:

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .variants import RatioCodes, SizeTables
+
 Size = tuple[int, int]
 
 # Order of columns: the official ratio codes 1 to 8.
@@ -14,14 +22,17 @@ _LANDSCAPE = {
     "4k": [(4096, 4096), (5404, 3040), (4693, 3520), (4992, 3328), (6197, 2656)],
 }
 # The same request was seen with these as well: older models at 1k, older clients at 4k.
-_ALSO = {
-    "1k": [(1328, 1328), (1664, 936), (1472, 1104), (1584, 1056), (2016, 864), (2016, 846)],
-    "4k": [(5120, 2880), (4608, 3456), (6048, 2592)],
+_LANDSCAPE_OLDER = {
+    "1k": [(1328, 1328), (1664, 936), (1472, 1104), (1584, 1056), (2016, 864)],
+    "4k": [(4096, 4096), (5120, 2880), (4608, 3456), (4992, 3328), (6048, 2592)],
 }
+_ODD = {"1k": {(2016, 846)}}  # ZHD's figure for 21:9
 RESOLUTIONS = tuple(_LANDSCAPE)
 
-# Both families of codes are accepted (S4 0 to 8, the official table 1 to 8, 101 to 108 at 4k).
-RATIO_CODES = frozenset([*range(9), *range(101, 109)])
+# The families of ratio codes; requests with either of the first two succeed.
+_OFFICIAL = dict(enumerate(RATIOS, start=1))
+_S4 = {8: "1:1", 4: "3:4", 1: "16:9", 3: "4:3", 6: "9:16", 5: "2:3", 2: "3:2", 0: "21:9"}
+_HUNDREDS = {100 + code: ratio for code, ratio in _OFFICIAL.items()}
 
 
 def _upright(size: Size) -> Size:
@@ -43,28 +54,63 @@ def _by_ratio(row: list[Size]) -> dict[str, Size]:
 
 
 TABLE = {resolution: _by_ratio(row) for resolution, row in _LANDSCAPE.items()}
-_KNOWN = {
-    resolution: {*TABLE[resolution].values()}
-    | {size for wide in _ALSO.get(resolution, []) for size in (wide, _upright(wide))}
-    for resolution in TABLE
-}
+_OLDER = TABLE | {resolution: _by_ratio(row) for resolution, row in _LANDSCAPE_OLDER.items()}
 
 
-def output_size(asked: Size | None, resolution: str, code: int) -> Size:
+def _known(resolution: str) -> set[Size]:
+    sizes = {*TABLE[resolution].values(), *_OLDER[resolution].values()}
+    return sizes | _ODD.get(resolution, set()) | {_upright(size) for size in sizes}
+
+
+_KNOWN = {resolution: _known(resolution) for resolution in RESOLUTIONS}
+
+
+def ratio_of(code: int, resolution: str, family: RatioCodes) -> str | None:
+    """Say which ratio a code stands for; ``None`` for one the family does not have.
+
+    Where every family is let in, 1 to 8 are read officially and 0 as S4's 21:9; the pixels tell
+    the shape anyway.
+    """
+    match family:
+        case "official":
+            return _OFFICIAL.get(code)
+        case "s4":
+            return _S4.get(code)
+        case "hundreds":
+            # IPT and GDT count from 101 at 4k, officially elsewhere.
+            return (_HUNDREDS if resolution == "4k" else _OFFICIAL).get(code)
+        case "any":
+            return (_S4 | _OFFICIAL | _HUNDREDS).get(code)
+
+
+def output_size(asked: Size | None, resolution: str, ratio: str, tables: SizeTables) -> Size:
     """Say how large the image becomes.
 
     ``resolution_type`` wins over the pixel count when they disagree: 1024x1024 with "2k" gave
     2048x2048 (protocol notes 2.5), and S4 sends the 2k pixels with "1k".
     """
-    if asked in _KNOWN[resolution]:
+    if tables == "any" and asked in _KNOWN[resolution]:
         return asked
-    if asked:
-        shape = asked[0] / asked[1]
-        return min(TABLE[resolution].values(), key=lambda size: abs(size[0] / size[1] - shape))
-    place = code % 100 - 1 if code else 7
-    return TABLE[resolution][RATIOS[place]]
+    table = (_OLDER if tables == "older" else TABLE)[resolution]
+    if asked is None:
+        return table[ratio]
+    return min(table.values(), key=lambda size: _apart(size, asked))
+
+
+def nearest_ratio(shape: Size, ratios: Iterable[str]) -> str:
+    """Say which of some ratios a picture of this size is nearest to."""
+    return min(ratios, key=lambda ratio: _apart(_size(ratio), shape))
 
 
 def resolution_of(asked: Size) -> str | None:
     """Say which resolution's table holds this size."""
     return next((name for name, sizes in _KNOWN.items() if asked in sizes), None)
+
+
+def _size(ratio: str) -> Size:
+    across, _, down = ratio.partition(":")
+    return int(across), int(down)
+
+
+def _apart(one: Size, other: Size) -> float:
+    return abs(math.log(one[0] * other[1]) - math.log(one[1] * other[0]))

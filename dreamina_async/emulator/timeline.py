@@ -12,8 +12,10 @@ from .chance import dice
 if TYPE_CHECKING:
     import random
 
-    from .options import EmulatorOptions, Numbering, Outcome, Span
+    from .options import EmulatorOptions, Span
     from .order import Order
+    from .outcome import Outcome
+    from .variants import Numbering
 
 
 @attrs.frozen(kw_only=True)
@@ -42,6 +44,13 @@ CODES: dict[Numbering, Codes] = {
     ),
     "s2": Codes(
         queued=20, submitted=20, thinking=42, running=45, complete=45, success=10, failure=30
+    ),
+    "s3": Codes(
+        queued=20, submitted=20, thinking=None, running=45, complete=45, success=50, failure=30
+    ),
+    # 0 is "init" there, 10 a rejection before any work.
+    "bundle": Codes(
+        queued=0, submitted=20, thinking=42, running=45, complete=45, success=50, failure=30
     ),
 }
 
@@ -110,7 +119,7 @@ def plan(options: EmulatorOptions, order: Order, occurrence: int) -> Plan:
     queue = queue if outcome.queue_seconds is None else outcome.queue_seconds
     draft.add(codes.queued, queue, queued=True)
     made = order.count if outcome.items is None else min(outcome.items, order.count)
-    if outcome.fail_code is not None and outcome.items is None:
+    if outcome.fails_empty:
         made = 0
     if order.kind == "video":
         _add_video(draft, codes, options, outcome)
@@ -119,7 +128,9 @@ def plan(options: EmulatorOptions, order: Order, occurrence: int) -> Plan:
     if outcome.stuck:
         draft.stages.append(Stage(codes.running or codes.submitted, math.inf))
     else:
-        status = codes.success if outcome.fail_code is None else codes.failure
+        status = codes.success
+        if outcome.fails:
+            status = codes.failure if outcome.fail_status is None else outcome.fail_status
         draft.stages.append(Stage(status, math.inf, made, over=True))
     return Plan(tuple(draft.stages))
 
@@ -152,5 +163,9 @@ def _add_image(
             draft.add(codes.running, running / max(made, 1), items=shown)
     else:
         draft.add(codes.running, running)
-    if made and not (outcome.fail_code or outcome.empty_looks or outcome.stuck):
+    if made and not (outcome.fails or outcome.empty_looks or outcome.stuck):
+        if 0 < outcome.late_items < made:
+            # AIC saw a blend with one item of four stay so for minutes (protocol notes 5.6).
+            early = made - outcome.late_items
+            draft.add(codes.running, outcome.late_seconds, items=early)
         draft.add(codes.complete, complete, items=made)

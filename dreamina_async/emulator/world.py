@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
+from .catalogue import VIDEO_RATIOS
 from .chance import decimal_id
-from .envelope import STARLING, Refusal
+from .envelope import Refusal, meaning, refused
 from .items import ItemWriter
 from .jobs import Job, MediaFile, image_file, new_history_id, video_file
 from .ledger import Account, Charge, Ledger
 from .links import Link, LinkSigner
 from .records import RecordWriter, item_id
+from .sizes import nearest_ratio
 from .timeline import plan
+from .uploads import Uploads
 
 if TYPE_CHECKING:
     from .mp4 import Rendition
@@ -31,6 +37,7 @@ class World:
         self.options = options
         self.ledger = Ledger()
         self.links = LinkSigner(options)
+        self.uploads = Uploads(options)
         self.items = ItemWriter(options, self.links, self.file)
         self.records = RecordWriter(options, self.items.item)
         self.jobs: dict[str, Job] = {}
@@ -58,6 +65,7 @@ class World:
         known = self._submitted.setdefault((account.label, order.submit_id), [])
         if known and self.options.dedup:
             return known[-1]
+        order = self._check_images(account, order)
         self._check(account, order, now)
         job = self._new_job(account, order, len(known), now)
         known.append(job)
@@ -83,6 +91,12 @@ class World:
         if job is None or job.account is not account or index >= job.stage(now).items:
             return None
         return job, index
+
+    def jobs_of(self, account: Account, now: float) -> list[Job]:
+        """Give the visible jobs of an account, in order of acceptance."""
+        return [
+            job for job in self.jobs.values() if job.account is account and job.visible_at <= now
+        ]
 
     def submitted(self, submit_id: str) -> tuple[Job, ...]:
         """Give the jobs of a submit id, whatever their account."""
@@ -122,16 +136,43 @@ class World:
             "cur_total_credits": account.gift,
         }
 
+    def own_file(self, account: Account, uri: str) -> MediaFile | None:
+        """Give an image this account made."""
+        made = self._uris.get(uri)
+        if made is None or made[0].account is not account or made[0].order.kind != "image":
+            return None
+        return self.file(*made)
+
+    def own_image(self, account: Account, uri: str) -> bool:
+        """Say whether an account made this image or uploaded it."""
+        made = self.own_file(account, uri) is not None
+        return made or self.uploads.known(account, uri) is not None
+
+    def _check_images(self, account: Account, order: Order) -> Order:
+        """Refuse images that are not the account's own; let a frame decide the video's ratio."""
+        if self.options.check_uris:
+            for uri in order.uris:
+                if not self.own_image(account, uri):
+                    raise Refusal("1000", "invalid parameter: unknown image uri")
+        if not order.first_frame:
+            return order
+        upload = self.uploads.known(account, order.first_frame)
+        size = (upload.width, upload.height) if upload is not None else order.frame_size
+        if min(size) <= 0:
+            return order
+        return attrs.evolve(order, ratio=nearest_ratio(size, VIDEO_RATIOS))
+
     def _check(self, account: Account, order: Order, now: float) -> None:
-        refused = self.options.outcome_of(order.prompt).ret
-        if refused is not None:
-            raise Refusal(refused, data=_refused_data(refused))
+        account.settle(now)
+        code = self.options.outcome_of(order.prompt).ret
+        if code is not None:
+            raise refused(code, meaning(code, self.options.code_texts))
         limit = self.options.image_limit if order.kind == "image" else self.options.video_limit
         if limit is not None and self._running(account, order.kind, now) >= limit:
             raise Refusal(_LIMIT_CODES[order.kind])
         missing_right = not self.options.entitled and order.resolution not in {"1k", "720p"}
         if missing_right or account.gift < order.credits:
-            raise Refusal("1006", data=_refused_data("1006"))
+            raise refused("1006")
 
     def _running(self, account: Account, kind: str, now: float) -> int:
         return sum(
@@ -168,15 +209,8 @@ class World:
             credits=order.credits,
             charged_at=job.created_at,
         )
-        job.account.debit(charge)
+        settles_at = job.accepted_at + self.options.settle_after / self.options.speed
+        job.account.debit(charge, settles_at)
+        if self.options.refund_failed and job.outcome.fails_empty and math.isfinite(job.ends_at):
+            job.account.owe(charge, job.ends_at, job.finished_at())
         self.ledger.add(charge)
-
-
-def _refused_data(code: str) -> dict[str, Any]:
-    """Write the data of a submit refused on the spot (protocol notes 2.8)."""
-    return {
-        "aigc_data": None,
-        "fail_code": code,
-        "fail_starling_key": STARLING.get(code, ""),
-        "fail_starling_message": Refusal(code).text,
-    }

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dreamina_async._core.decode import (
     StatusReply,
+    decode_items,
     decode_status,
     decode_submit,
 )
@@ -615,6 +616,83 @@ class TestStatus:
         target["polling_config"] = {"interval_seconds": 30}
         found = status(value, SUBMIT_ID)
         assert (found.polling, found.foreign) == (30.0, 0)
+
+
+def video_item(name="7395", **video):
+    url = {"video_url": f"https://v9-dreamnia.jimeng.com/{name}.mp4", "width": 1280}
+    return {
+        "common_attr": {"id": name},
+        "video": {"transcoded_video": {"origin": url}, **video},
+    }
+
+
+def items(data):
+    return decode_items(reply({"ret": "0", "data": data}), now=NOW)
+
+
+class TestItems:
+    """`get_local_item_list` (protocol notes 8.1)."""
+
+    @pytest.mark.parametrize("name", ["item_list", "local_item_list"])
+    def test_each_item_by_its_id(self, name):
+        found = items({name: [video_item("7395"), video_item("7396")]})
+        assert found.keys() == {"7395", "7396"}
+        for item_id, item in found.items():
+            assert item.kind == "video"
+            assert item.item_id == item_id
+            assert item.urls == (f"https://v9-dreamnia.jimeng.com/{item_id}.mp4",)
+            assert item.source == "video.transcoded_video.origin"
+            assert item.width == 1280
+
+    @pytest.mark.parametrize("place", ["item_id", "id", "local_item_id"])
+    def test_every_place_that_an_id_was_seen_in(self, place):
+        item = {**video_item(), "common_attr": {}, place: "7397"}
+        assert items({"item_list": [item]}).keys() == {"7397"}
+
+    @pytest.mark.parametrize(
+        "data", [None, {}, [], {"item_list": None}, {"item_list": []}, {"item_list": "x"}]
+    )
+    def test_nothing_found_is_no_error(self, data):
+        assert items(data) == {}
+
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            None,
+            5,
+            {},
+            {"common_attr": {"id": "7399"}},
+            {**video_item(), "common_attr": {}},
+            {"common_attr": {"id": "7399"}, "video": {"cover_url": "https://p3/cover.png"}},
+            {"common_attr": {"id": "7399"}, "video": {"play_url": "file:///etc/passwd"}},
+        ],
+    )
+    def test_an_odd_item_costs_itself_alone(self, odd):
+        assert items({"item_list": [odd, video_item()]}).keys() == {"7395"}
+
+    @pytest.mark.parametrize(
+        ("ret", "error"),
+        [
+            ("1015", AuthenticationError),
+            ("1057", RateLimited),
+            ("2061", ApiError),
+        ],
+    )
+    def test_a_refusal(self, ret, error):
+        with pytest.raises(error) as caught:
+            decode_items(reply({"ret": ret, "errmsg": "no", "data": None}), now=NOW)
+        assert caught.value.code == ret
+
+    @pytest.mark.parametrize("http", [403, 429, 500, 502])
+    def test_another_status_is_an_error_whatever_the_body_says(self, http):
+        data = {"ret": "0", "data": {"item_list": [video_item()]}}
+        with pytest.raises(DreaminaError):
+            decode_items(reply(data, http), now=NOW)
+
+    @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"ret":', b"\xff"])
+    def test_what_is_no_reply(self, body):
+        with pytest.raises(ProtocolError):
+            decode_items(HttpResponse(200, {}, body), now=NOW)
 
 
 def record(**fields):

@@ -7,11 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dreamina_async._core.dialects import PROFILES
 from dreamina_async._core.encode import (
     GENERATE_PATH,
+    ITEMS_PATH,
+    MCP_PATH,
     STATUS_PATH,
     check_region,
     encode_generate,
+    encode_items,
     encode_status,
 )
 from dreamina_async._core.profile import caller_for
@@ -19,6 +23,7 @@ from dreamina_async._core.signing import sign
 from dreamina_async.catalogue import VIDEO_MODELS
 from dreamina_async.credentials import Credentials, Region
 from dreamina_async.errors import InvalidRequest
+from dreamina_async.images import ImageRef
 from dreamina_async.models import ImageRequest, VideoRequest
 
 SUBMIT_ID = "19637d71-15df-445e-b86d-490f3549cb85"
@@ -27,6 +32,7 @@ NOW = 1757737934.987
 PROMPT = "画一只熊猫在喝茶，题字：“你好”"
 IMAGE = ImageRequest(PROMPT)
 VIDEO = VideoRequest(PROMPT)
+MCP = ImageRequest(PROMPT, model="4.5", ratio="21:9", via="mcp")
 
 
 def caller(base_url=None, **credentials):
@@ -35,6 +41,10 @@ def caller(base_url=None, **credentials):
 
 def generate(request=IMAGE, now=NOW, base_url=None, **credentials):
     return encode_generate(request, SUBMIT_ID, caller(base_url, **credentials), now)
+
+
+def items(now=NOW, base_url=None, **credentials):
+    return encode_items(["7395", "7396"], caller(base_url, **credentials), now)
 
 
 def status(ids=("25594898552322",), kind="history", now=NOW, base_url=None, **credentials):
@@ -114,9 +124,10 @@ def test_the_image_body():
 
 @pytest.mark.parametrize("model", VIDEO_MODELS, ids=lambda model: model.name)
 def test_the_video_body_says_what_is_paid_for(model):
-    body = json.loads(generate(VideoRequest(PROMPT, model=model.name)).body)
+    region = min(model.regions)
+    body = json.loads(generate(VideoRequest(PROMPT, model=model.name), region=region).body)
     commerce = {
-        "benefit_type": model.benefit,
+        "benefit_type": model.benefit_in(model.default_resolution),
         "resource_id": "generate_video",
         "resource_id_type": "str",
         "resource_sub_type": "aigc",
@@ -129,6 +140,120 @@ def test_the_video_body_says_what_is_paid_for(model):
     gen_video = json.loads(body["draft_content"])["component_list"][0]["abilities"]["gen_video"]
     assert gen_video["video_task_extra"] == body["metrics_extra"]
     assert gen_video["text_to_video_params"]["video_gen_inputs"][0]["prompt"] == PROMPT
+
+
+@pytest.mark.parametrize("resolution", ["720p", "1080p", "4k"])
+def test_a_benefit_that_names_the_resolution_names_the_one_asked_for(resolution):
+    request = VideoRequest(PROMPT, model="seedance-2.0-vip", resolution=resolution)
+    extend = json.loads(generate(request).body)["extend"]
+    benefit = f"seedance_20_pro_{resolution}_output"
+    assert extend["m_video_commerce_info"]["benefit_type"] == benefit
+    assert extend["m_video_commerce_info_list"] == [extend["m_video_commerce_info"]]
+
+
+def test_what_is_charged_for_an_unlisted_model_is_not_guessed():
+    body = json.loads(generate(VideoRequest(PROMPT, model="key:brand_new")).body)
+    assert body["extend"] == {"root_model": "brand_new"}
+
+
+UPLOADS = (ImageRef("tos-cn-i-tb4s082cfz/0a1b", 640, 480, "png"), ImageRef("tos-cn-i/2c3d"))
+
+
+def test_references_go_out_by_the_names_of_their_uploads():
+    request = ImageRequest(PROMPT, references=["in/secret-folder/a.png", b"CANARY"])
+    sent = encode_generate(request, SUBMIT_ID, caller(), NOW, UPLOADS)
+    component = json.loads(json.loads(sent.body)["draft_content"])["component_list"][0]
+    assert component["generate_type"] == "blend"
+    abilities = component["abilities"]["blend"]["ability_list"]
+    assert [one["image_uri_list"] for one in abilities] == [[one.uri] for one in UPLOADS]
+    assert sent.headers["referer"].endswith("?type=image")
+    assert b"secret-folder" not in sent.body
+    assert b"CANARY" not in sent.body
+
+
+def test_frames_go_out_by_the_names_of_their_uploads():
+    request = VideoRequest("", first_frame="a.png", last_frame="b.png")
+    sent = encode_generate(request, SUBMIT_ID, caller(), NOW, UPLOADS)
+    body = json.loads(sent.body)
+    gen_video = json.loads(body["draft_content"])["component_list"][0]["abilities"]["gen_video"]
+    (one,) = gen_video["text_to_video_params"]["video_gen_inputs"]
+    uris = (one["first_frame_image"]["uri"], one["end_frame_image"]["uri"])
+    assert uris == (UPLOADS[0].uri, UPLOADS[1].uri)
+    assert json.loads(body["metrics_extra"])["functionMode"] == "first_last_frames"
+    assert gen_video["video_task_extra"] == body["metrics_extra"]
+
+
+def test_a_model_goes_out_by_its_key_in_the_region():
+    request = ImageRequest(PROMPT, model="3.1")
+    keys = {}
+    for region in ("CN", "JP"):
+        body = json.loads(generate(request, region=region).body)
+        core = json.loads(body["draft_content"])["component_list"][0]["abilities"]["generate"]
+        keys[region] = body["extend"]["root_model"]
+        assert core["core_param"]["model"] == keys[region]
+    # protocol notes 2.4
+    assert keys["CN"] == "high_aes_general_v30l_art_fangzhou:general_v3.0_18b"
+    assert keys["JP"] == "high_aes_general_v30l_art:general_v3.0_18b"
+
+
+def test_originals_are_asked_for_as_f3l_and_ipt_do():
+    sent = items()
+    url = urlsplit(sent.url)
+    assert (url.netloc, url.path) == ("jimeng.jianying.com", ITEMS_PATH)
+    assert sent.path == "/mweb/v1/get_local_item_list"
+    assert json.loads(sent.body) == {
+        "item_id_list": ["7395", "7396"],
+        "pack_item_opt": {"scene": 1, "need_data_integrity": True},
+        "is_for_video_download": True,
+    }
+    assert sent.headers["sign"] == sign(ITEMS_PATH, int(NOW), pf="7", appvr="8.4.0")
+    assert sent.headers["referer"].endswith("?type=video")
+
+
+# S4, but for the values; of S1 the fields are a part
+MCP_BODY = {
+    "generate_type": "text2imageV2",
+    "agent_scene": "creation_agent_v40",
+    "prompt": PROMPT,
+    "ratio": "21:9",
+    "model_key": "high_aes_general_v40l",
+    "subject_id": "default",
+    "submit_id": SUBMIT_ID,
+}
+MCP_URL = "https://dreamina-agent-operation.bytedance.net/dreamina/mcp/v1/image_generate"
+
+
+@pytest.mark.parametrize("dialect", PROFILES)
+def test_mcp_is_a_cookie_and_a_body_in_every_dialect(dialect):
+    who = caller_for(Credentials(TOKEN, query={"msToken": "CANARY"}), None, dialect)
+    sent = encode_generate(MCP, SUBMIT_ID, who, NOW)
+    assert (sent.method, sent.url, sent.path) == ("POST", MCP_URL, MCP_PATH)
+    assert sent.headers == {
+        "content-type": "application/json",
+        "cookie": f"sessionid={TOKEN}",
+        "accept": "application/json, text/plain, */*",
+        "user-agent": "dreamina-async",
+    }
+    assert json.loads(sent.body) == MCP_BODY
+
+
+def test_mcp_sends_the_login_of_a_browser_too():
+    sent = generate(MCP, cookies={"ttwid": "1"}, headers={"User-Agent": "Mozilla/5.0", "Host": "x"})
+    assert sent.headers["cookie"] == f"ttwid=1; sessionid={TOKEN}"
+    assert sent.headers["user-agent"] == "Mozilla/5.0"
+    assert "host" not in sent.headers
+
+
+def test_mcp_follows_a_base_url():
+    assert generate(MCP, base_url="http://127.0.0.1:9/").url == f"http://127.0.0.1:9{MCP_PATH}"
+
+
+@pytest.mark.parametrize("region", [one for one in Region if one is not Region.CN])
+@pytest.mark.parametrize("base_url", [None, "http://127.0.0.1:9"])
+def test_mcp_is_refused_outside_china(region, base_url):
+    with pytest.raises(InvalidRequest) as caught:
+        generate(MCP, base_url=base_url, region=region)
+    assert (caught.value.field, caught.value.allowed) == ("via", ("web",))
 
 
 @pytest.mark.parametrize(("request_", "kind"), [(IMAGE, "image"), (VIDEO, "video")])

@@ -1,6 +1,6 @@
 from dreamina_async._core.idkinds import IdKinds
 from dreamina_async._core.ledger import Entry
-from dreamina_async.models import JobState
+from dreamina_async.models import ImageRequest, JobState, VideoRequest
 
 
 def entry(history_id="25594898552322", submit_id="19637d71-15df-445e-b86d-490f3549cb85"):
@@ -40,3 +40,40 @@ def test_a_kind_that_has_worked_is_not_to_blame_for_a_refusal():
     kinds = IdKinds()
     kinds.answered("history")
     assert not kinds.refused("history")
+
+
+def by_mcp(**ids):
+    one = entry(**ids)
+    one.request = ImageRequest("x", via="mcp")
+    return one
+
+
+def test_what_was_submitted_through_mcp_is_asked_for_by_its_submit_id_first():
+    kinds = IdKinds()
+    kinds.answered("history")
+    assert kinds.choose(entry()) == "history"
+    assert kinds.choose(by_mcp()) == "submit"
+    assert kinds.choose(by_mcp(history_id=None)) == "submit"
+    assert kinds.choose(by_mcp(submit_id=None)) == "history"
+
+
+def test_every_second_look_at_it_goes_by_the_other_id_too():
+    kinds = IdKinds()
+    assert {kinds.choose(by_mcp()), kinds.choose(by_mcp(), other=True)} == {"history", "submit"}
+    kinds.answered("submit")
+    assert {kinds.choose(by_mcp()), kinds.choose(by_mcp(), other=True)} == {"history", "submit"}
+
+
+def test_a_video_or_a_job_that_is_only_attached_never_came_through_mcp():
+    one = entry()
+    assert not one.by_mcp
+    one.request = VideoRequest("x")
+    assert not one.by_mcp
+    one.request = ImageRequest("x")
+    assert not one.by_mcp
+    assert by_mcp().by_mcp
+
+
+def test_a_dialect_says_where_to_begin():
+    assert IdKinds("submit").choose(entry()) == "submit"
+    assert IdKinds("submit").choose(entry(), other=True) == "history"

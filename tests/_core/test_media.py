@@ -1,6 +1,7 @@
 """Expiry of signed URLs, places of files, and the URLs that are never followed."""
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,8 +12,11 @@ from dreamina_async._core.media import (
     folder_name,
     is_public_address,
     is_public_host,
+    lacks_original,
+    mismatch,
     plan,
     refresh_margin,
+    with_original,
 )
 from dreamina_async.errors import DownloadError
 from dreamina_async.models import MediaFile, MediaItem
@@ -125,6 +129,92 @@ def test_no_place_twice_and_nothing_twice(first, second):
     taken = [file.index for file in files] + [index for index, _ in todo]
     assert len(set(taken)) == len(taken)
     assert [name for _, name in todo] == [name for name in second if name not in first]
+
+
+PREVIEW = MediaItem(
+    "video",
+    ("https://v3-artist.vlabvod.com/preview", "https://v3-artist.vlabvod.com/shared"),
+    uri="tos-cn-v/k",
+    width=640,
+    size=100,
+    md5="0" * 32,
+    item_id="7395",
+    source="video.play_url",
+)
+ORIGINAL = MediaItem(
+    "video",
+    ("https://v9-dreamnia.jimeng.com/best", "https://v3-artist.vlabvod.com/shared"),
+    uri="another-name",
+    width=1280,
+    size=900,
+    md5="1" * 32,
+    item_id="another-id",
+    source="video.transcoded_video.origin",
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "lacks"),
+    [
+        ("video.transcoded_video.origin", False),
+        ("common_attr.transcoded_video.origin", False),
+        ("video.video_resource", False),
+        ("video.download_url", False),
+        ("video.transcoded_video.720p", True),
+        ("common_attr.transcoded_video.medium", True),
+        ("video.play_url", True),
+        ("video.url", True),
+        ("", True),
+    ],
+)
+def test_which_video_is_only_a_smaller_rendition(source, lacks):
+    assert lacks_original(evolve(PREVIEW, source=source)) is lacks
+
+
+def test_without_an_item_id_nobody_can_be_asked():
+    assert not lacks_original(evolve(PREVIEW, item_id=""))
+
+
+def test_an_image_is_its_own_original():
+    assert not lacks_original(evolve(PREVIEW, kind="image", source="image.large_images"))
+
+
+def test_the_original_comes_first_and_the_rendition_stays_as_a_way_out():
+    best = with_original(PREVIEW, ORIGINAL)
+    assert best.urls == (*ORIGINAL.urls, PREVIEW.urls[0])
+    assert (best.width, best.size, best.md5) == (1280, 900, "1" * 32)
+    assert not lacks_original(best)
+
+
+def test_a_result_keeps_its_place_when_its_original_is_found():
+    best = with_original(PREVIEW, ORIGINAL)
+    assert (best.uri, best.item_id) == (PREVIEW.uri, PREVIEW.item_id)
+    file = MediaFile("/out/video-0.mp4", "video", 0, 1, 1, "mp4", 9, "0" * 64, uri=PREVIEW.uri)
+    assert plan([best], [file]) == plan([PREVIEW], [file]) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "md5", "fits"),
+    [
+        (900, "1" * 32, True),
+        (None, "1" * 32, True),
+        (900, "", True),
+        (None, "", True),
+        (901, "1" * 32, False),
+        (901, "", False),
+        (900, "2" * 32, False),
+        (None, "2" * 32, False),
+    ],
+)
+def test_a_file_is_held_against_what_its_record_says(size, md5, fits):
+    complaint = mismatch(evolve(ORIGINAL, size=size, md5=md5), 900, "1" * 32)
+    assert (complaint == "") is fits
+
+
+def test_the_complaint_names_both_sizes():
+    complaint = mismatch(ORIGINAL, 5, "1" * 32)
+    assert "5" in complaint
+    assert "900" in complaint
 
 
 def test_file_names_are_ours_alone():

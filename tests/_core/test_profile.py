@@ -2,6 +2,7 @@
 
 import pytest
 
+from dreamina_async._core.dialects import PROFILES
 from dreamina_async._core.profile import (
     SITES,
     caller_for,
@@ -26,15 +27,50 @@ def test_money_has_a_host_of_its_own(region):
     assert caller_for(Credentials("x", region=region), None).site.commerce == COMMERCE[region.name]
 
 
+# protocol notes 1.1
+IMAGEX = {
+    "CN": "https://imagex.bytedanceapi.com",
+    "US": "https://imagex16-normal-us-ttp.capcutapi.us",
+    "HK": "https://imagex-normal-sg.capcutapi.com",
+    "JP": "https://imagex-normal-sg.capcutapi.com",
+    "SG": "https://imagex-normal-sg.capcutapi.com",
+}
+
+
+@pytest.mark.parametrize("region", list(Region))
+def test_images_have_a_host_of_their_own(region):
+    site = caller_for(Credentials("x", region=region), None).site
+    assert site.imagex == IMAGEX[region.name]
+    assert site.imagex_region
+    assert site.service_id
+
+
+def test_the_intranet_is_in_china_alone():
+    mcp = {region.name: site.mcp for region, site in SITES.items() if site.mcp}
+    assert mcp == {"CN": "https://dreamina-agent-operation.bytedance.net"}
+
+
 def test_every_host_is_https():
     for site in SITES.values():
-        assert all(url.startswith("https://") for url in (site.api, site.commerce, site.origin))
+        urls = (site.api, site.commerce, site.imagex, site.origin)
+        assert all(url.startswith("https://") for url in urls)
+        assert site.mcp.startswith("https://") or not site.mcp
 
 
-def test_a_base_url_takes_every_api_call():
-    site = caller_for(Credentials("x", region="us"), "http://localhost:1/").site
-    assert site.api == site.commerce == "http://localhost:1"
-    assert site.origin == SITES[Region.US].origin
+@pytest.mark.parametrize(("region", "mcp"), [("us", ""), ("cn", "http://localhost:1")])
+def test_a_base_url_takes_every_api_call(region, mcp):
+    site = caller_for(Credentials("x", region=region), "http://localhost:1/").site
+    assert site.api == site.commerce == site.imagex == "http://localhost:1"
+    assert site.mcp == mcp
+    usual = SITES[Region.parse(region)]
+    assert (site.origin, site.imagex_region) == (usual.origin, usual.imagex_region)
+
+
+@pytest.mark.parametrize("dialect", PROFILES)
+def test_a_dialect_changes_no_host(dialect):
+    caller = caller_for(Credentials("x", region="us"), None, dialect)
+    assert caller.site == SITES[Region.US]
+    assert caller.profile is PROFILES[dialect]
 
 
 @pytest.mark.parametrize(

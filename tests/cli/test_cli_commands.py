@@ -47,6 +47,8 @@ def test_video_takes_its_own_fields(cli, emulator):
         "ratio": "9:16",
         "duration": 10,
         "resolution": None,
+        "first_frame": None,
+        "last_frame": None,
         "seed": None,
     }
     assert [media["kind"] for media in job["media"]] == ["video"]
@@ -190,9 +192,9 @@ def test_files_that_do_not_come_are_said_to_be_resumable(cli, emulator):
 @pytest.mark.dreamina_emulator(sessionids=["us-one", "one"])
 def test_a_model_that_the_region_lacks_is_a_wrong_call(cli, emulator, generated, monkeypatch):
     monkeypatch.setenv("DREAMINA_SESSIONID", "us-one")
-    call = cli("image", "x", "--model", "jimeng-image-3.1", "--json")
+    call = cli("image", "x", "--model", "jimeng-image-4.7", "--json")
     assert call.status == 2
-    assert "jimeng-image-3.1" in call.err
+    assert "jimeng-image-4.7" in call.err
     assert generated() == 0
 
 

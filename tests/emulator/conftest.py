@@ -20,6 +20,7 @@ GENERATE = "/mweb/v1/aigc_draft/generate"
 HISTORY = "/mweb/v1/get_history_by_ids"
 MODEL = "high_aes_general_v40"
 VIDEO_MODEL = "dreamina_ic_generate_video_model_vgfm_3.0"
+BENEFIT = "basic_video_operation_vgfm_v_three"
 
 
 @pytest.fixture
@@ -48,7 +49,38 @@ def image_draft(prompt, *, size=(2048, 2048), resolution="2k", model=MODEL, coun
     return draft(node("image_base_component", generate_type="generate", abilities=abilities))
 
 
-def video_draft(prompt, *, model=VIDEO_MODEL, ratio="16:9", duration_ms=5000, frame=None):
+def uploaded(uri, **fields):
+    return {"type": "image", "id": str(uuid.uuid4()), "image_uri": uri, "uri": uri, **fields}
+
+
+def blend_draft(prompt, uris, *, model=MODEL, size=(1328, 1328), resolution="1k", **fields):
+    """One ability and one placeholder an image, as IPT and AIC write it."""
+    core = node(
+        model=model,
+        prompt=prompt,
+        sample_strength=0.5,
+        image_ratio=1,
+        large_image_info=node(width=size[0], height=size[1], resolution_type=resolution),
+        intelligent_ratio=False,
+    )
+    abilities = [
+        node(name="byte_edit", image_uri_list=[uri], image_list=[uploaded(uri)], strength=0.5)
+        for uri in uris
+    ]
+    blend = node(
+        core_param=core,
+        ability_list=abilities,
+        history_option=node(),
+        prompt_placeholder_info_list=[node(ability_index=n) for n in range(len(uris))],
+        postedit_param=node(generate_type=0),
+    )
+    inside = node(blend=blend | fields, gen_option=node(generate_all=False))
+    return draft(node("image_base_component", generate_type="blend", abilities=inside))
+
+
+def video_draft(
+    prompt, *, model=VIDEO_MODEL, ratio="16:9", duration_ms=5000, frame=None, end=None, **fields
+):
     first = node(
         prompt=prompt,
         video_mode=2,
@@ -56,9 +88,10 @@ def video_draft(prompt, *, model=VIDEO_MODEL, ratio="16:9", duration_ms=5000, fr
         duration_ms=duration_ms,
         resolution="720p",
         first_frame_image=frame,
-        end_frame_image=None,
+        end_frame_image=end,
         idip_meta_list=[],
     )
+    first |= fields
     params = node(
         video_gen_inputs=[first], video_aspect_ratio=ratio, seed=7, model_req_key=model, priority=0
     )
@@ -70,12 +103,22 @@ def draft(component):
     return node("draft", main_component_id=component["id"], component_list=[component])
 
 
+def model_of(draft):
+    """Read the model of a draft that may be broken."""
+    text = json.dumps(draft)
+    for key in ('"model": "', '"model_req_key": "'):
+        if key in text:
+            return text.partition(key)[2].partition('"')[0]
+    return ""
+
+
 @attrs.define
 class Wire:
     emulator: Emulator
     http: aiohttp.ClientSession
     sessionid: str = "a-session"
     image_draft = staticmethod(image_draft)
+    blend_draft = staticmethod(blend_draft)
     video_draft = staticmethod(video_draft)
 
     async def raw(self, path, body, **headers):
@@ -90,8 +133,10 @@ class Wire:
         assert status == 200
         return json.loads(raw)
 
-    async def generate(self, draft, submit_id=None, **headers):
-        body = {"submit_id": submit_id or str(uuid.uuid4())}
+    async def generate(self, draft, submit_id=None, extend=None, **headers):
+        commerce = {"root_model": model_of(draft), "m_video_commerce_info": {}}
+        commerce["m_video_commerce_info"]["benefit_type"] = BENEFIT
+        body = {"submit_id": submit_id or str(uuid.uuid4()), "extend": extend or commerce}
         body |= {"draft_content": json.dumps(draft), "http_common_info": {"aid": 513695}}
         return await self.post(GENERATE + "?aid=513695", body, **headers)
 
@@ -103,6 +148,9 @@ class Wire:
 
     async def history(self, *submit_ids, **body):
         return await self.post(HISTORY, body or {"submit_ids": list(submit_ids)})
+
+    def orders(self, submit_id):
+        return [order for order in self.emulator.orders if order.submit_id == submit_id]
 
     async def seen(self, submit_id):
         """Poll until the record is over; give every different (status, items) on the way."""

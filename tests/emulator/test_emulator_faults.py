@@ -52,6 +52,7 @@ async def test_http_errors_before_and_after_the_charge(start):
     assert answers[0][1]["Retry-After"] == "7"
     add(wire, "generate", "status", status=502, when="after")
     body = {"submit_id": "s-2", "draft_content": json.dumps(wire.image_draft("x"))}
+    body["extend"] = {"root_model": "high_aes_general_v40"}
     assert (await wire.raw(GENERATE, body))[0] == 502
     assert wire.emulator.ledger.submit_ids == ("s-2",)
 

@@ -247,9 +247,19 @@ async def test_a_url_that_never_was_is_403_and_one_of_another_run_404(start):
 
 
 async def test_frames_to_video_is_another_generate_type(start):
-    wire = await start()
+    wire = await start(check_uris=False)
     frame = wire.video_draft("")  # any node with id and type will do as a carrier
     frame = {"type": "image", "id": frame["id"], "image_uri": "tos-cn-i-tb4s082cfz/abc"}
     await wire.video(submit_id="v-1", frame=frame, prompt="")
     record, _ = await wire.seen("v-1")
     assert record["generate_type"] == 32
+
+
+async def test_records_can_be_made_to_err_about_their_files(start):
+    wire = await start(wrong_figures=True)
+    told = large(await image(wire))
+    assert told["size"] == wire.emulator.media("s-1")[0].size + 1
+    origin = (await video(wire))["video"]["transcoded_video"]["origin"]
+    (file,) = wire.emulator.media("v-1")
+    assert origin["md5"] != file.md5
+    assert (origin["width"], origin["size"]) == (file.width, file.size + 1)

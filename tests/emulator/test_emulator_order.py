@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dreamina_async.emulator.drafts import read_order
 from dreamina_async.emulator.envelope import Refusal
-from dreamina_async.emulator.order import Order, read_order
+from dreamina_async.emulator.order import Order
+from dreamina_async.emulator.variants import Variants
 
 ODD = st.one_of(
     st.none(),
@@ -32,7 +34,23 @@ VIDEO = {
     "seed": 7,
     "model_req_key": "dreamina_ic_generate_video_model_vgfm_3.0",
 }
+BENEFIT = {"benefit_type": "basic_video_operation_vgfm_v_three"}
+BLEND = {
+    "core_param": CORE,
+    "ability_list": [{"name": "byte_edit", "image_uri_list": ["tos/a", "tos/b"], "strength": 0.5}],
+    "history_option": {},
+    "prompt_placeholder_info_list": [{"ability_index": 0}],
+    "postedit_param": {"generate_type": 0},
+}
+FRAME = {"image_uri": "tos/a", "uri": "tos/a", "width": 9, "height": 16, "format": "png"}
+FRAMED = INPUT | {"first_frame_image": FRAME, "end_frame_image": FRAME | {"uri": "tos/b"}}
 DRAFTS = {
+    "frames": (
+        "video_base_component",
+        "gen_video",
+        {"gen_video": {"text_to_video_params": VIDEO | {"video_gen_inputs": [FRAMED]}}},
+    ),
+    "blend": ("image_base_component", "blend", {"blend": BLEND}),
     "image": ("image_base_component", "generate", {"generate": {"core_param": CORE}}),
     "video": ("video_base_component", "gen_video", {"gen_video": {"text_to_video_params": VIDEO}}),
 }
@@ -65,8 +83,22 @@ def places(value):
             yield from places(value[key])
 
 
-def read(whole):
-    return read_order({"submit_id": "s-1", "draft_content": json.dumps(whole)}, "513695")
+def read(whole, root_model=None, **rules):
+    extend = {"root_model": root_model or model_of(whole), "m_video_commerce_info": BENEFIT}
+    body = {"submit_id": "s-1", "extend": extend, "draft_content": json.dumps(whole)}
+    return read_order(body, "513695", Variants(**rules))
+
+
+def model_of(whole):
+    abilities = whole["component_list"][0]["abilities"]
+    for kind, inner, key in [
+        ("generate", "core_param", "model"),
+        ("blend", "core_param", "model"),
+        ("gen_video", "text_to_video_params", "model_req_key"),
+    ]:
+        if kind in abilities:
+            return abilities[kind][inner][key]
+    return ""
 
 
 def test_good_drafts_are_read():
@@ -80,10 +112,11 @@ def test_good_drafts_are_read():
 @given(data=st.data())
 def test_an_odd_value_anywhere_is_refused_or_harmless_never_a_crash(name, data):
     whole = draft(name)
+    root_model = model_of(whole)
     parent, key = data.draw(st.sampled_from(list(places(whole))))
     parent[key] = data.draw(ODD)
     try:
-        order = read(whole)
+        order = read(whole, root_model)
     except Refusal as refusal:
         outcome = refusal.ret
     else:
