@@ -1,4 +1,4 @@
-"""DreaminaSession: owns the supervisor task and wires everything."""
+"""DreaminaSession: what a user calls, and the life of everything behind it."""
 
 import asyncio
 import os
@@ -8,12 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid5
 from weakref import WeakSet, WeakValueDictionary
 
-from attrs import field, frozen
-
-from dreamina_async._core.ceiling import Ceiling
 from dreamina_async._core.config import (
     decode_image_config,
     decode_video_config,
@@ -21,25 +18,15 @@ from dreamina_async._core.config import (
     encode_video_config,
 )
 from dreamina_async._core.encode import IdKind, check_region
-from dreamina_async._core.ledger import Entry, Ledger
-from dreamina_async._core.profile import Caller, caller_for, is_loopback_url
-from dreamina_async._core.schedule import Schedule
+from dreamina_async._core.ledger import Entry
+from dreamina_async._core.profile import Caller, caller_for
 from dreamina_async._runtime.account import Account, CreditHistory
-from dreamina_async._runtime.clock import Clock, LoopClock
-from dreamina_async._runtime.downloader import Downloader
 from dreamina_async._runtime.files import Files
 from dreamina_async._runtime.finishing import gathered, outlast, to_completion
-from dreamina_async._runtime.hub import Hub, Subscription
-from dreamina_async._runtime.jobs import Jobs, charged_in
+from dreamina_async._runtime.hub import Subscription
+from dreamina_async._runtime.jobs import charged_in
 from dreamina_async._runtime.journal import Journal, read_records
-from dreamina_async._runtime.originals import Originals
-from dreamina_async._runtime.poller import Poller
-from dreamina_async._runtime.questions import Questions
-from dreamina_async._runtime.recall import Recall
-from dreamina_async._runtime.submitter import Submitter
-from dreamina_async._runtime.supervisor import Supervisor
-from dreamina_async._runtime.transport import AiohttpTransport, Transport
-from dreamina_async._runtime.uploader import Uploader
+from dreamina_async._runtime.parts import Doors, Parts, put_together
 from dreamina_async.catalogue import ImageModel, VideoModel
 from dreamina_async.credentials import Credentials, Region
 from dreamina_async.credits import Credits, DailyGrant, EntryKind
@@ -58,7 +45,6 @@ from dreamina_async.models import (
     JobReport,
     JobResult,
     JobState,
-    MediaItem,
     Request,
     Statistics,
     Submission,
@@ -72,34 +58,6 @@ from dreamina_async.run import Budget, Requests, Run
 from dreamina_async.settings import Settings
 
 _DEFAULT_OUTPUT_DIR = "dreamina-out"
-
-
-@frozen
-class _Doors:
-    """What a simulation puts its own things behind: clock, network, chance."""
-
-    clock: Callable[[], Clock] = LoopClock
-    transport: Callable[..., Transport] = AiohttpTransport
-    new_id: Callable[[], UUID] = uuid4
-
-
-@frozen(eq=False)
-class _Parts:
-    """Everything a session has while it is open."""
-
-    supervisor: Supervisor
-    files: Files
-    journal: Journal
-    transport: Transport
-    jobs: Jobs
-    poller: Poller
-    downloader: Downloader
-    submitter: Submitter
-    recall: Recall
-    questions: Questions
-    uploader: Uploader
-    handles: "WeakValueDictionary[str, Job]" = field(factory=WeakValueDictionary)
-    runs: "WeakSet[Run]" = field(factory=WeakSet)
 
 
 class DreaminaSession:
@@ -123,7 +81,7 @@ class DreaminaSession:
         AuthenticationError: there are no credentials.
     """
 
-    _doors = _Doors()
+    _doors = Doors()
 
     def __init__(
         self,
@@ -140,8 +98,10 @@ class DreaminaSession:
         self._settings = settings or Settings()
         self._caller: Caller = caller_for(login.in_region(region), base, self._settings.dialect)
         self._root = Path(folder)
-        self._parts: _Parts | None = None
+        self._parts: Parts | None = None
         self._closed = False
+        self._handles: WeakValueDictionary[str, Job] = WeakValueDictionary()
+        self._runs: WeakSet[Run] = WeakSet()
         self._closing: asyncio.Future[None] | None = None
         self._crash: SessionClosed | None = None
 
@@ -174,7 +134,16 @@ class DreaminaSession:
             files.close()
             raise
         try:
-            self._parts = self._wire(files, journal)
+            self._parts = put_together(
+                files,
+                journal,
+                self._caller,
+                self._settings,
+                self._doors,
+                spawn=self._spawn,
+                on_crash=self._crashed,
+                on_refused=self._lost_login,
+            )
         except BaseException:
             await journal.aclose()
             files.close()
@@ -184,67 +153,6 @@ class DreaminaSession:
         supervisor.spawn(self._parts.poller.run, supervisor.spawn)
         for _ in range(self._settings.downloading.parallel):
             supervisor.spawn(self._parts.downloader.work)
-
-    def _wire(self, files: Files, journal: Journal) -> _Parts:
-        clock = self._doors.clock()
-        settings = self._settings
-        loopback = is_loopback_url(self._caller.site.api)
-        transport = self._doors.transport(settings, loopback=loopback)
-        supervisor = Supervisor(self._crashed)
-        jobs = Jobs(Ledger(), journal, Hub(), clock, self._root)
-        questions = Questions(jobs, transport, self._caller, settings.retrying, self._spawn)
-        downloader = Downloader(
-            jobs,
-            transport,
-            files,
-            clock,
-            settings,
-            lambda entry: poller.refresh(entry),
-            Originals(questions),
-        )
-
-        def deliver(entry: Entry, items: tuple[MediaItem, ...]) -> None:
-            supervisor.spawn(downloader.deliver, entry, items)
-
-        polling = settings.polling
-        poller = Poller(
-            jobs,
-            transport,
-            self._caller,
-            clock,
-            settings,
-            Schedule(Ceiling(polling.rate, polling.burst), polling.batch),
-            deliver=deliver,
-            on_unanswered=lambda entry: submitter.resubmit(entry),
-            on_refused=self._lost_login,
-        )
-        uploader = Uploader(
-            transport, files, self._caller, clock, settings, jobs.counters, supervisor.spawn
-        )
-        submitter = Submitter(
-            jobs,
-            transport,
-            poller,
-            self._caller,
-            clock,
-            settings,
-            supervisor.spawn_errand,
-            upload=uploader.upload_all,
-        )
-        recall = Recall(jobs, journal, files, poller, supervisor.spawn, deliver)
-        return _Parts(
-            supervisor,
-            files,
-            journal,
-            transport,
-            jobs,
-            poller,
-            downloader,
-            submitter,
-            recall,
-            questions,
-            uploader,
-        )
 
     async def __aexit__(
         self,
@@ -263,7 +171,7 @@ class DreaminaSession:
         if self._closing is not None:  # the second caller, too, finds it closed
             await outlast(self._closing)
 
-    async def _close(self, parts: _Parts) -> None:
+    async def _close(self, parts: Parts) -> None:
         closed = SessionClosed("the session was closed before the job ended; `resume` goes on")
         parts.jobs.stopped = closed
         parts.uploader.close(closed)
@@ -276,14 +184,14 @@ class DreaminaSession:
         await parts.journal.aclose()
         parts.files.close()
 
-    def _end_for_good(self, parts: _Parts, error: DreaminaError) -> None:
+    def _end_for_good(self, parts: Parts, error: DreaminaError) -> None:
         parts.uploader.close(error)
         parts.poller.close(error)
         self._end_all(parts, error)
-        for run in tuple(parts.runs):
+        for run in tuple(self._runs):
             run.end(error)
 
-    def _end_all(self, parts: _Parts, error: DreaminaError) -> None:
+    def _end_all(self, parts: Parts, error: DreaminaError) -> None:
         """Every waiter hears why; the journal keeps what is owed as it stands."""
         parts.poller.hang_up(error)
         for entry in parts.jobs.ledger.entries():
@@ -303,7 +211,7 @@ class DreaminaSession:
             parts.jobs.stopped = error
             self._end_all(parts, error)
 
-    def _require_open(self) -> _Parts:
+    def _require_open(self) -> Parts:
         if self._parts is None:
             raise SessionClosed("the session is not open; use it inside `async with`")
         if self._crash is not None:
@@ -399,13 +307,13 @@ class DreaminaSession:
         Raises:
             InvalidRequest: `max_in_flight` or `max_credits` is not a whole number from 1 up.
         """
-        parts = self._require_open()
+        self._require_open()
         limit = self._settings.max_in_flight if max_in_flight is None else max_in_flight
         _require_count("max_in_flight", limit)
         if max_credits is not None:
             _require_count("max_credits", max_credits)
         run = Run(requests, limit, self._launch_one, self._spawn, Budget(max_credits))
-        parts.runs.add(run)
+        self._runs.add(run)
         return run
 
     def _spawn(self, function: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
@@ -444,7 +352,7 @@ class DreaminaSession:
 
     async def _launch(
         self,
-        parts: _Parts,
+        parts: Parts,
         request: Request,
         submit_id: str | None,
         budget: Budget | None = None,
@@ -467,7 +375,7 @@ class DreaminaSession:
         parts.supervisor.spawn_errand(parts.submitter.submit, entry)
         return entry, False
 
-    def _new_entry(self, parts: _Parts, request: Request, submit_id: str) -> Entry:
+    def _new_entry(self, parts: Parts, request: Request, submit_id: str) -> Entry:
         now = parts.jobs.clock.wall()
         entry = Entry(
             submit_id, request.kind, JobState.PLANNED, now, request=request, submit_id=submit_id
@@ -475,7 +383,7 @@ class DreaminaSession:
         parts.jobs.ledger.add(entry)
         return entry
 
-    def _revive(self, parts: _Parts, entry: Entry, request: Request, budget: Budget | None) -> bool:
+    def _revive(self, parts: Parts, entry: Entry, request: Request, budget: Budget | None) -> bool:
         """A known job that was never sent, or refused unpaid, is sent now."""
         if entry.state is not JobState.PLANNED:
             return False
@@ -538,10 +446,10 @@ class DreaminaSession:
             parts.supervisor.spawn(parts.recall.settle, entry)
         return self._job(parts, entry)
 
-    def _job(self, parts: _Parts, entry: Entry) -> Job:
-        job = parts.handles.get(entry.job_id)
+    def _job(self, parts: Parts, entry: Entry) -> Job:
+        job = self._handles.get(entry.job_id)
         if job is None:
-            job = parts.handles[entry.job_id] = Job(entry, parts.jobs, parts.poller)
+            job = self._handles[entry.job_id] = Job(entry, parts.jobs, parts.poller)
         return job
 
     # ---- looking -----------------------------------------------------------------------

@@ -67,13 +67,13 @@ def times(fault: Fault, number: int | None) -> Fault:
 @pytest.mark.parametrize("kind", ["image", "video"])
 @pytest.mark.parametrize("fault", [*REFUSED, *BROKEN], ids=name_of)
 async def test_h10_h15_a_bad_reply_is_overcome(tmp_path: Path, fault: Fault, kind: str) -> None:
-    if kind == "video" and fault.what == "corrupt":
-        pytest.skip("a flipped byte inside a video's samples shows in no structure")
     async with world(tmp_path, faults=[times(fault, 3)], speed=2000) as (emulator, session):
         request = image(count=2) if kind == "image" else VideoRequest("sea")
         check_result(emulator, await session.generate(request))
         statistics = session.statistics()
-        assert statistics.refreshes == (3 if fault in REFUSED else 0)
+        # a flipped byte inside a video shows only beside the record: another host is asked
+        doubted = kind == "video" and fault.what == "corrupt"
+        assert statistics.refreshes == (3 if fault in REFUSED or doubted else 0)
         if fault.what != "close":  # aiohttp itself repeats a GET whose connection was stale
             assert statistics.retries == (0 if fault in REFUSED else 3)
 
@@ -290,11 +290,12 @@ async def test_closed_in_the_middle_of_a_transfer(tmp_path: Path) -> None:
 
 
 async def test_one_files_failure_does_not_disturb_other_jobs(tmp_path: Path) -> None:
-    faults = [media("corrupt", times=None, match="bad")]
+    # a word that no submit id can hold
+    faults = [media("corrupt", times=None, match="broken")]
     rules = settings(downloading=downloading(attempts=2, parallel=2))
     async with world(tmp_path, faults=faults, rules=rules) as (emulator, session):
         requests = [
-            image(f"{'bad' if number % 3 == 0 else 'good'} {number}") for number in range(9)
+            image(f"{'broken' if number % 3 == 0 else 'good'} {number}") for number in range(9)
         ]
         jobs = [job async for job in session.run(requests)]
         good = [job for job in jobs if job.request and job.request.prompt.startswith("good")]

@@ -178,7 +178,7 @@ async def test_a_failed_start_lets_go_of_everything(
 
         session = session_for(emulator, tmp_path / "mine")
         with monkeypatch.context() as patch:
-            patch.setattr(DreaminaSession, "_wire", broken)
+            patch.setattr("dreamina_async.session.put_together", broken)
             with pytest.raises(ZeroDivisionError):
                 await session.__aenter__()
         async with session_for(emulator, tmp_path / "mine"):

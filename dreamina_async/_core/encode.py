@@ -47,6 +47,8 @@ def encode_generate(
     Raises:
         InvalidRequest: the account's region does not have the model.
     """
+    # stays on in production: better stop than pay for a picture without its references
+    assert len(images) == len(request.images), "the images are not uploaded"
     check_region(request, caller)
     if isinstance(request, ImageRequest) and request.via == "mcp":
         return _mcp(request, submit_id, caller)

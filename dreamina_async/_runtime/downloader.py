@@ -64,7 +64,9 @@ class _File:
     refreshes: int = 0
     attempt: int = 0
     doubted: str = ""
-    """Digest of what came and did not fit the record."""
+    """Digest of what came last and did not fit the record."""
+    doubts: int = 0
+    """How often just that has come."""
 
     @property
     def entry(self) -> Entry:
@@ -92,6 +94,8 @@ class Downloader:
     _queue: list[tuple[float, int, _File]] = field(factory=list)
     _serials: "count[int]" = field(factory=count)
     _ready: asyncio.Event = field(factory=asyncio.Event)
+    _records_err: bool = False
+    """Whether a record was found to misstate its file; the next ones are doubted less."""
 
     @property
     def policy(self) -> DownloadPolicy:
@@ -170,6 +174,8 @@ class Downloader:
                 if file.attempt >= self.policy.attempts:
                     raise self._as_download_error(file, error) from error
                 await self._back_off(file, error)
+                if file.doubted and file.refreshes < self.policy.refreshes:
+                    await self._renew(file)  # another host may have the right one
             except _Refused as refused:
                 await self._renew_refused(file, refused)
 
@@ -250,17 +256,21 @@ class Downloader:
         """Hold a file against its record, whose figures are those of the first rendition.
 
         Raises:
-            IncompleteDownload: they differ. When the host sends the very same whole file
-                again, it is the record that errs, and the file is what was paid for.
+            IncompleteDownload: they differ. When the very same whole file comes every time,
+                also from freshly signed URLs, it is the record that errs, and the file is
+                what was paid for.
         """
         if file.rendition != 0:
             return
         complaint = mismatch(file.item, written.facts.size, written.md5)
-        if complaint and file.doubted != written.sha256:
-            file.doubted = written.sha256
+        if not complaint:
+            return
+        file.doubts = file.doubts + 1 if file.doubted == written.sha256 else 1
+        file.doubted = written.sha256
+        if file.doubts < (2 if self._records_err else self.policy.attempts):
             raise IncompleteDownload(complaint, "yes")
-        if complaint:
-            _log.warning("job %s file %d: %s; kept", file.entry.job_id, file.index, complaint)
+        self._records_err = True
+        _log.warning("job %s file %d: %s; kept", file.entry.job_id, file.index, complaint)
 
     async def _pour(
         self, file: _File, stream: MediaStream, part: PartFile, size: int | None

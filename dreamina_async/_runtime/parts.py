@@ -1,0 +1,133 @@
+"""Everything that works while a session is open, and how it hangs together."""
+
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+from attrs import frozen
+
+from dreamina_async._core.ceiling import Ceiling
+from dreamina_async._core.ledger import Entry, Ledger
+from dreamina_async._core.profile import Caller, is_loopback_url
+from dreamina_async._core.schedule import Schedule
+from dreamina_async._runtime.clock import Clock, LoopClock
+from dreamina_async._runtime.downloader import Downloader
+from dreamina_async._runtime.files import Files
+from dreamina_async._runtime.hub import Hub
+from dreamina_async._runtime.jobs import Jobs
+from dreamina_async._runtime.journal import Journal
+from dreamina_async._runtime.originals import Originals
+from dreamina_async._runtime.poller import Poller, Spawn
+from dreamina_async._runtime.questions import Questions
+from dreamina_async._runtime.recall import Recall
+from dreamina_async._runtime.submitter import Submitter
+from dreamina_async._runtime.supervisor import Supervisor
+from dreamina_async._runtime.transport import AiohttpTransport, Transport
+from dreamina_async._runtime.uploader import Uploader
+from dreamina_async.errors import DreaminaError
+from dreamina_async.models import MediaItem
+from dreamina_async.settings import Settings
+
+
+@frozen
+class Doors:
+    """What a simulation puts its own things behind: clock, network, chance."""
+
+    clock: Callable[[], Clock] = LoopClock
+    transport: Callable[..., Transport] = AiohttpTransport
+    new_id: Callable[[], UUID] = uuid4
+
+
+@frozen(eq=False, kw_only=True)
+class Parts:
+    """What a session has while it is open."""
+
+    supervisor: Supervisor
+    files: Files
+    journal: Journal
+    transport: Transport
+    jobs: Jobs
+    poller: Poller
+    downloader: Downloader
+    submitter: Submitter
+    recall: Recall
+    questions: Questions
+    uploader: Uploader
+
+
+def put_together(
+    files: Files,
+    journal: Journal,
+    caller: Caller,
+    settings: Settings,
+    doors: Doors,
+    *,
+    spawn: Spawn,
+    on_crash: Callable[[BaseException], None],
+    on_refused: Callable[[DreaminaError], None],
+) -> Parts:
+    """Make every part and introduce it to those it needs; nothing runs yet.
+
+    Args:
+        files: the door to files.
+        journal: open, and locked by us.
+        caller: who asks.
+        settings: how to behave.
+        doors: clock, network, chance.
+        spawn: starts a task for somebody outside; raises if the session is not open.
+        on_crash: called when a part fails in a way that nobody expected.
+        on_refused: called when the service no longer knows the login.
+    """
+    clock = doors.clock()
+    transport = doors.transport(settings, loopback=is_loopback_url(caller.site.api))
+    supervisor = Supervisor(on_crash)
+    jobs = Jobs(Ledger(), journal, Hub(), clock, journal.root)
+    questions = Questions(jobs, transport, caller, settings.retrying, spawn)
+    downloader = Downloader(
+        jobs,
+        transport,
+        files,
+        clock,
+        settings,
+        refresh=lambda entry: poller.refresh(entry),
+        originals=Originals(questions),
+    )
+
+    def deliver(entry: Entry, items: tuple[MediaItem, ...]) -> None:
+        supervisor.spawn(downloader.deliver, entry, items)
+
+    polling = settings.polling
+    poller = Poller(
+        jobs,
+        transport,
+        caller,
+        clock,
+        settings,
+        Schedule(Ceiling(polling.rate, polling.burst), polling.batch),
+        deliver=deliver,
+        on_unanswered=lambda entry: submitter.resubmit(entry),
+        on_refused=on_refused,
+    )
+    uploader = Uploader(transport, files, caller, clock, settings, jobs.counters, supervisor.spawn)
+    submitter = Submitter(
+        jobs,
+        transport,
+        poller,
+        caller,
+        clock,
+        settings,
+        spawn=supervisor.spawn_errand,
+        upload=uploader.upload_all,
+    )
+    return Parts(
+        supervisor=supervisor,
+        files=files,
+        journal=journal,
+        transport=transport,
+        jobs=jobs,
+        poller=poller,
+        downloader=downloader,
+        submitter=submitter,
+        recall=Recall(jobs, journal, files, poller, supervisor.spawn, deliver),
+        questions=questions,
+        uploader=uploader,
+    )
