@@ -38,7 +38,7 @@ from polling_world import (
 )
 
 from dreamina_async._core.ceiling import Ceiling
-from dreamina_async.models import MediaKind
+from dreamina_async.requests import MediaKind
 
 VERSION = 1
 FIRST_SEED = 1

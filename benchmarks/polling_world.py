@@ -16,7 +16,8 @@ from dreamina_async._core.backoff import first_look_after, next_look_after, spre
 from dreamina_async._core.ceiling import Ceiling
 from dreamina_async._core.reconcile import Pending, Sight, reconcile
 from dreamina_async._core.schedule import Ask, Idle, LookAgain, Schedule
-from dreamina_async.models import JobReport, MediaItem, MediaKind, Progress, QueueInfo
+from dreamina_async.models import JobReport, MediaItem, Progress, QueueInfo
+from dreamina_async.requests import MediaKind
 from dreamina_async.settings import PollingPolicy, RetryPolicy
 
 _NORMAL = NormalDist()

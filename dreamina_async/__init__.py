@@ -63,7 +63,6 @@ if TYPE_CHECKING:
     from dreamina_async.images import ImageData, ImageRef, ImageSource
     from dreamina_async.job import Job
     from dreamina_async.models import (
-        ImageRequest,
         JobRecord,
         JobReport,
         JobResult,
@@ -73,14 +72,17 @@ if TYPE_CHECKING:
         Phase,
         Progress,
         QueueInfo,
-        Request,
         Statistics,
+    )
+    from dreamina_async.quotes import Quote, quote
+    from dreamina_async.requests import (
+        ImageRequest,
+        Request,
         Submission,
         VideoRequest,
         request_from_dict,
         request_to_dict,
     )
-    from dreamina_async.quotes import Quote, quote
     from dreamina_async.session import DreaminaSession, journal_jobs
     from dreamina_async.settings import DownloadPolicy, PollingPolicy, RetryPolicy, Settings
 
@@ -142,7 +144,6 @@ _HOME = {
         "ImageSource",
     ),
     "models": (
-        "ImageRequest",
         "JobRecord",
         "JobReport",
         "JobResult",
@@ -152,8 +153,11 @@ _HOME = {
         "Phase",
         "Progress",
         "QueueInfo",
-        "Request",
         "Statistics",
+    ),
+    "requests": (
+        "ImageRequest",
+        "Request",
         "Submission",
         "VideoRequest",
         "request_from_dict",

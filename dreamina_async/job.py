@@ -12,7 +12,8 @@ from dreamina_async._runtime.jobs import Jobs, charged_in
 from dreamina_async._runtime.poller import Poller
 from dreamina_async.errors import DreaminaError, JobError, JobTimeout
 from dreamina_async.events import Event, Failed, Saved
-from dreamina_async.models import JobResult, JobState, Progress, QueueInfo, Request
+from dreamina_async.models import JobResult, JobState, Progress, QueueInfo
+from dreamina_async.requests import Request
 
 
 class Job:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from dreamina_async.catalogue import PRICED_SECONDS, image_model, video_model
-from dreamina_async.models import ImageRequest, Request, VideoRequest
+from dreamina_async.requests import ImageRequest, Request, VideoRequest
 
 
 @frozen

@@ -26,8 +26,8 @@ from dreamina_async.errors import (
     StorageError,
 )
 from dreamina_async.job import Job
-from dreamina_async.models import Request, Submission
 from dreamina_async.quotes import quote
+from dreamina_async.requests import Request, Submission
 
 Requests = Iterable[Request | Submission] | AsyncIterable[Request | Submission]
 Spawn = Callable[..., None]

@@ -40,20 +40,16 @@ from dreamina_async.errors import (
 from dreamina_async.images import ImageRef, ImageSource, image_of
 from dreamina_async.job import Job
 from dreamina_async.models import (
-    ImageRequest,
     JobRecord,
     JobReport,
     JobResult,
     JobState,
-    Request,
     Statistics,
-    Submission,
-    VideoRequest,
     canonical_submit_id,
     check_history_id,
-    same_job,
 )
 from dreamina_async.quotes import Quote, quote
+from dreamina_async.requests import ImageRequest, Request, Submission, VideoRequest, same_job
 from dreamina_async.run import Budget, Requests, Run
 from dreamina_async.settings import Settings
 

@@ -1,7 +1,7 @@
 """What a list of requests is likely to cost (protocol notes 2.6 and 7)."""
 
-from dreamina_async.models import ImageRequest, VideoRequest
 from dreamina_async.quotes import Quote, quote
+from dreamina_async.requests import ImageRequest, VideoRequest
 
 
 def test_known_prices_are_added_up():

@@ -25,7 +25,8 @@ from dreamina_async.errors import (
     StorageError,
     TransportError,
 )
-from dreamina_async.models import MediaKind, Phase
+from dreamina_async.models import Phase
+from dreamina_async.requests import MediaKind
 from dreamina_async.settings import PollingPolicy, RetryPolicy
 
 _AGE_SHARE = 20

@@ -18,7 +18,7 @@ from attrs import frozen
 from dreamina_async.catalogue import image_model, video_model
 from dreamina_async.credentials import Region
 from dreamina_async.images import ImageRef
-from dreamina_async.models import ImageRequest, VideoRequest
+from dreamina_async.requests import ImageRequest, VideoRequest
 
 JsonObject = dict[str, Any]
 

@@ -18,7 +18,7 @@ from dreamina_async._core.wire import HttpRequest
 from dreamina_async.catalogue import ImageModel, VideoModel, image_model, video_model
 from dreamina_async.errors import InvalidRequest
 from dreamina_async.images import ImageRef
-from dreamina_async.models import ImageRequest, Request, VideoRequest
+from dreamina_async.requests import ImageRequest, Request, VideoRequest
 
 GENERATE_PATH = "/mweb/v1/aigc_draft/generate"
 STATUS_PATH = "/mweb/v1/get_history_by_ids"

@@ -16,14 +16,8 @@ from attrs import define, field
 
 from dreamina_async._core.reconcile import Sight
 from dreamina_async.errors import DreaminaError
-from dreamina_async.models import (
-    ImageRequest,
-    JobResult,
-    JobState,
-    MediaFile,
-    MediaKind,
-    Request,
-)
+from dreamina_async.models import JobResult, JobState, MediaFile
+from dreamina_async.requests import ImageRequest, MediaKind, Request
 
 _S = JobState
 _MOVES: dict[JobState, frozenset[JobState]] = {

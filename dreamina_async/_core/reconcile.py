@@ -17,7 +17,8 @@ from attrs import evolve, field, frozen
 
 from dreamina_async._core.codes import failure_for
 from dreamina_async.errors import DreaminaError, JobFailed, JobLost
-from dreamina_async.models import JobReport, MediaItem, MediaKind, Phase, Progress, QueueInfo
+from dreamina_async.models import JobReport, MediaItem, Phase, Progress, QueueInfo
+from dreamina_async.requests import MediaKind
 from dreamina_async.settings import PollingPolicy, RetryPolicy
 
 _FAILED = frozenset({30, 40, -1, 60, 70, 80, 100})

@@ -20,9 +20,8 @@ from dreamina_async.models import (
     MediaFile,
     canonical_submit_id,
     check_history_id,
-    request_from_dict,
-    request_to_dict,
 )
+from dreamina_async.requests import request_from_dict, request_to_dict
 
 Row = Mapping[str, Any]
 

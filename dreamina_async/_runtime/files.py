@@ -27,7 +27,7 @@ from dreamina_async._core.picture import FORMATS, HEAD, Picture, PictureReader, 
 from dreamina_async._runtime.finishing import outlast, to_completion
 from dreamina_async.errors import InvalidRequest, SessionClosed, StorageError
 from dreamina_async.images import MAX_IMAGE_BYTES
-from dreamina_async.models import MediaKind
+from dreamina_async.requests import MediaKind
 
 T = TypeVar("T")
 

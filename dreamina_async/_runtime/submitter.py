@@ -27,7 +27,8 @@ from dreamina_async._runtime.poller import Poller, Spawn
 from dreamina_async._runtime.transport import Transport
 from dreamina_async.errors import AccountRestricted, AuthenticationError, DreaminaError
 from dreamina_async.images import ImageRef
-from dreamina_async.models import JobReport, JobState, MediaKind, Request
+from dreamina_async.models import JobReport, JobState
+from dreamina_async.requests import MediaKind, Request
 from dreamina_async.settings import Settings
 
 _log = logging.getLogger("dreamina_async")

@@ -49,7 +49,7 @@ from dreamina_async.errors import (
     SessionClosed,
 )
 from dreamina_async.images import Image, ImageData, ImageRef
-from dreamina_async.models import MediaKind, Request
+from dreamina_async.requests import MediaKind, Request
 from dreamina_async.settings import Settings
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from dreamina_async._core.encode import encode_generate, encode_items, encode_st
 from dreamina_async._core.profile import caller_for
 from dreamina_async._core.signing import sign
 from dreamina_async.credentials import Credentials, Region
-from dreamina_async.models import ImageRequest
+from dreamina_async.requests import ImageRequest
 
 SUBMIT_ID = "19637d71-15df-445e-b86d-490f3549cb85"
 HISTORY_ID = "25594898552322"

@@ -18,7 +18,7 @@ from dreamina_async._core.draft import (
 from dreamina_async.catalogue import IMAGE_MODELS
 from dreamina_async.credentials import Region
 from dreamina_async.images import ImageRef
-from dreamina_async.models import MAX_SEED, ImageRequest, VideoRequest
+from dreamina_async.requests import MAX_SEED, ImageRequest, VideoRequest
 
 SUBMIT_ID = "19637d71-15df-445e-b86d-490f3549cb85"
 STAMP = Stamp(SUBMIT_ID, "3.3.9", 1757737934.387)

@@ -24,7 +24,7 @@ from dreamina_async.catalogue import VIDEO_MODELS
 from dreamina_async.credentials import Credentials, Region
 from dreamina_async.errors import InvalidRequest
 from dreamina_async.images import ImageRef
-from dreamina_async.models import ImageRequest, VideoRequest
+from dreamina_async.requests import ImageRequest, VideoRequest
 
 SUBMIT_ID = "19637d71-15df-445e-b86d-490f3549cb85"
 TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"

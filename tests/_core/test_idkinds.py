@@ -1,6 +1,7 @@
 from dreamina_async._core.idkinds import IdKinds
 from dreamina_async._core.ledger import Entry
-from dreamina_async.models import ImageRequest, JobState, VideoRequest
+from dreamina_async.models import JobState
+from dreamina_async.requests import ImageRequest, VideoRequest
 
 
 def entry(history_id="25594898552322", submit_id="19637d71-15df-445e-b86d-490f3549cb85"):

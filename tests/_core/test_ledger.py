@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dreamina_async._core.ledger import Entry, Ledger
-from dreamina_async.models import ImageRequest, JobState
+from dreamina_async.models import JobState
+from dreamina_async.requests import ImageRequest
 
 P, I, A, R, D, F, U, X = JobState  # noqa: E741
 ALLOWED = {

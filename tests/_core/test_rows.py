@@ -22,7 +22,8 @@ from dreamina_async._core.rows import (
     result_of,
 )
 from dreamina_async.errors import InvalidRequest, JobFailed, StorageError
-from dreamina_async.models import ImageRequest, JobState, MediaFile, VideoRequest
+from dreamina_async.models import JobState, MediaFile
+from dreamina_async.requests import ImageRequest, VideoRequest
 
 ROOT = Path("/out")
 SUBMIT_ID = "19637d71-15df-445e-b86d-490f3549cb85"

@@ -26,7 +26,8 @@ from dreamina_async.errors import (
     SessionClosed,
     StorageError,
 )
-from dreamina_async.models import ImageRequest, JobState, MediaFile
+from dreamina_async.models import JobState, MediaFile
+from dreamina_async.requests import ImageRequest
 
 
 def entry(number: int = 0, state: JobState = JobState.ACCEPTED, **changes) -> Entry:
@@ -272,7 +273,8 @@ import asyncio, os, sys
 from pathlib import Path
 from dreamina_async._core.ledger import Entry
 from dreamina_async._runtime.journal import Journal
-from dreamina_async.models import ImageRequest, JobState
+from dreamina_async.models import (JobState)
+from dreamina_async.requests import (ImageRequest)
 
 def entry(number):
     job = f"00000000-0000-0000-0000-{number:012}"

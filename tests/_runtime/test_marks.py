@@ -9,7 +9,8 @@ from dreamina_async._core.ledger import Entry
 from dreamina_async._runtime import marks
 from dreamina_async._runtime.journal import Journal
 from dreamina_async.errors import StorageError
-from dreamina_async.models import ImageRequest, JobState
+from dreamina_async.models import JobState
+from dreamina_async.requests import ImageRequest
 
 ONE, OTHER = "19637d71-15df-445e-b86d-490f3549cb85", "cd231d8b-874b-566f-bd71-3f3351351bda"
 

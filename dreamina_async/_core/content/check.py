@@ -9,7 +9,7 @@ from dreamina_async._core.content.png import walk_png
 from dreamina_async._core.content.source import Source, Steps
 from dreamina_async._core.content.webp import walk_webp
 from dreamina_async.errors import IncompleteDownload
-from dreamina_async.models import MediaKind
+from dreamina_async.requests import MediaKind
 
 _HEAD = 12
 """As many bytes as the longest signature needs (RIFF, length, WEBP)."""

@@ -13,7 +13,7 @@ from attrs import frozen
 from dreamina_async._core.content.facts import ContentFacts, ContentFormat, plausible
 from dreamina_async._core.content.source import Source, Steps, label, printable
 from dreamina_async.errors import IncompleteDownload
-from dreamina_async.models import MediaKind
+from dreamina_async.requests import MediaKind
 
 _HEADER = struct.Struct(">I4s")
 _MAX_FTYP = 4096
