@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dreamina_async.credentials import Credentials, Region
     from dreamina_async.credits import CreditEntry, Credits, DailyGrant, ExpiringCredits
     from dreamina_async.errors import (
+        AccountMismatch,
         AccountRestricted,
         ApiError,
         AuthenticationError,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         ContentRejected,
         DownloadError,
         DreaminaError,
+        HostRefused,
         IncompleteDownload,
         InsufficientCredit,
         InvalidRequest,
@@ -102,12 +104,14 @@ _HOME = {
     "credentials": ("Credentials", "Region"),
     "credits": ("CreditEntry", "Credits", "DailyGrant", "ExpiringCredits"),
     "errors": (
+        "AccountMismatch",
         "AccountRestricted",
         "ApiError",
         "AuthenticationError",
         "ContentRejected",
         "DownloadError",
         "DreaminaError",
+        "HostRefused",
         "IncompleteDownload",
         "InsufficientCredit",
         "InvalidRequest",
@@ -175,6 +179,7 @@ __all__ = [
     "IMAGE_SIZES",
     "VIDEO_MODELS",
     "VIDEO_RATIOS",
+    "AccountMismatch",
     "AccountRestricted",
     "ApiError",
     "AuthenticationError",
@@ -194,6 +199,7 @@ __all__ = [
     "Failed",
     "FileSaved",
     "Finished",
+    "HostRefused",
     "ImageData",
     "ImageModel",
     "ImageRef",

@@ -4,9 +4,11 @@ The cookie is a bearer of money, so it has one home. `Credentials` shows it to n
 does not ask by name: not in `repr`, `str`, `vars`, pickles, copies or logs.
 """
 
+import hmac
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NoReturn, Self
@@ -30,12 +32,11 @@ class Region(StrEnum):
         Raises:
             InvalidRequest: it is none of ours.
         """
-        try:
+        with suppress(ValueError, AttributeError):
             return cls(text.strip().lower())
-        except (ValueError, AttributeError):
-            # not shown: it may be a cookie that was put in the wrong place
-            allowed = tuple(region.name for region in cls)
-            raise InvalidRequest("the region is unknown", field="region", allowed=allowed) from None
+        del text  # not shown: it may be a cookie that was put in the wrong place
+        allowed = tuple(region.name for region in cls)
+        raise InvalidRequest("the region is unknown", field="region", allowed=allowed)
 
 
 _PREFIXES = {f"{region.value}-": region for region in Region if region is not Region.CN}
@@ -68,6 +69,25 @@ class Credentials:
         headers: Mapping[str, str] = MappingProxyType({}),
         query: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        self.region: Region = Region.CN
+        complaint: InvalidRequest | None = None
+        try:
+            self.__take(sessionid, region, cookies, headers, query)
+        except InvalidRequest as error:
+            complaint = error.with_traceback(None)
+        # reporters of errors send away what the variables of every frame hold
+        del sessionid, region, cookies, headers, query
+        if complaint is not None:
+            raise complaint
+
+    def __take(
+        self,
+        sessionid: str,
+        region: Region | str | None,
+        cookies: Mapping[str, str],
+        headers: Mapping[str, str],
+        query: Mapping[str, str],
+    ) -> None:
         token, prefix_region = _split_prefix(_clean_token(sessionid))
         given = Region.parse(region) if region is not None else None
         if given and prefix_region and given is not prefix_region:
@@ -76,7 +96,7 @@ class Credentials:
                 f"{given.name}",
                 field="region",
             )
-        self.region: Region = given or prefix_region or Region.CN
+        self.region = given or prefix_region or Region.CN
         self.__explicit = bool(given or prefix_region)
         self.__sessionid = token
         self.__cookies = _clean_pairs("cookies", cookies)
@@ -96,7 +116,13 @@ class Credentials:
                 "no credentials: set DREAMINA_SESSIONID to the value of your browser's "
                 "'sessionid' cookie"
             )
-        return cls(sessionid, region=environ.get("DREAMINA_REGION", "").strip() or None)
+        region = environ.get("DREAMINA_REGION", "").strip() or None
+        try:
+            return cls(sessionid, region=region)
+        except InvalidRequest as error:
+            complaint = error.with_traceback(None)
+        del sessionid, region, environ  # as in the constructor
+        raise complaint
 
     def in_region(self, region: "Region | str | None") -> "Credentials":
         """The same login for a region, unless it is bound to another one already.
@@ -131,6 +157,10 @@ class Credentials:
     def reveal_query(self) -> dict[str, str]:
         """The user's own further query parameters. For the encoder only."""
         return dict(self.__query)
+
+    def fingerprint(self, key: str) -> str:
+        """By what this login is known again under a key; the login cannot be had from it."""
+        return hmac.new(key.encode(), self.__sessionid.encode(), "sha256").hexdigest()[:32]
 
     def secrets(self) -> tuple[str, ...]:
         """Every value that must not be seen, for scrubbing text that comes from outside."""

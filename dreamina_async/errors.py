@@ -5,7 +5,8 @@
     ├── SessionClosed         (also RuntimeError)  open a session, or a new one
     ├── BudgetReached                              run again with more, or leave it at that
     ├── StorageError                               make room on the disk, or mend the folder
-    │   └── JournalLocked                          another process works in this folder
+    │   ├── JournalLocked                          another process works in this folder
+    │   └── AccountMismatch                        this folder belongs to another account
     ├── TransportError                             no usable reply reached us
     │   └── TransportTimeout  (also TimeoutError)
     ├── ProtocolError                              a reply we cannot read
@@ -22,6 +23,7 @@
     │   └── JobTimeout        (also TimeoutError)  still pending; wait again or resume
     └── DownloadError                              carries job_id and path
         ├── UrlExpired
+        ├── HostRefused                            look at the host; trust it, or do not
         └── IncompleteDownload
 
 The axis is whose turn it is to act. Errors hold facts as attributes, compare by value and
@@ -149,6 +151,11 @@ class JournalLocked(StorageError):
 
     def _facts(self) -> list[tuple[str, str | None]]:
         return [*super()._facts(), ("pid", str(self.pid) if self.pid else None)]
+
+
+@define(slots=False)
+class AccountMismatch(StorageError):
+    """The credentials are of another account than the one whose jobs stand in this folder."""
 
 
 @define(slots=False)
@@ -307,6 +314,17 @@ class DownloadError(DreaminaError):
 @define(slots=False)
 class UrlExpired(DownloadError):
     """The signed URL was refused, and so were the fresh ones."""
+
+
+@define(slots=False)
+class HostRefused(DownloadError):
+    """The service names a host that is not known to be one of its own; nothing was asked there.
+
+    Attributes:
+        host: that host; `DownloadPolicy.hosts` makes it a trusted one.
+    """
+
+    host: str | None = None
 
 
 @define(slots=False)

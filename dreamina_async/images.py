@@ -17,6 +17,9 @@ MAX_IMAGE_BYTES = 100 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+_URL = re.compile(r"[a-z]{2,9}:/", re.IGNORECASE)
+
+
 class BinaryFile(Protocol):
     """A file object that gives bytes."""
 
@@ -176,6 +179,10 @@ def _path(source: "str | PathLike[str]", field: str) -> Path:
             f"the path {shown(source)} is not valid text: open the file in binary mode and give "
             "that",
             field=field,
+        )
+    if _URL.match(text):
+        raise InvalidRequest(
+            f"{shown(source)} is a URL: download the image, and give the file", field=field
         )
     return Path(text)
 

@@ -85,7 +85,12 @@ class Job:
         return self._entry.over
 
     async def until_over(self) -> None:
-        """Wait until `done()`; raises nothing, whatever became of it."""
+        """Wait until `done()`, whatever became of it.
+
+        Raises:
+            SessionClosed: this is not the session's event loop.
+        """
+        self._jobs.home.check()
         await self._jobs.until_over(self._entry)
 
     async def result(self, timeout: float | None = None) -> JobResult:
@@ -128,6 +133,7 @@ class Job:
 
         A job that is over yields its last event once more.
         """
+        self._jobs.home.check()
         subscription = self._jobs.hub.subscribe(self.job_id)
         if self._entry.over:
             subscription.offer(self._last_event())
@@ -142,7 +148,12 @@ class Job:
         return Failed(self.job_id, now, self.state, self._entry.error)
 
     def abandon(self) -> None:
-        """Stop tracking it, for good. The service has no cancel: it goes on, and costs."""
+        """Stop tracking it, for good. The service has no cancel: it goes on, and costs.
+
+        Raises:
+            SessionClosed: this is not the session's event loop.
+        """
+        self._jobs.home.check()
         if self._entry.over or self.state is JobState.DONE:  # its last word is being written
             return
         self._poller.forget(self._entry)

@@ -270,8 +270,9 @@ def request_from_dict(data: Mapping[str, Any]) -> Request:
     request_type: type[ImageRequest] | type[VideoRequest]
     request_type = VideoRequest if kind == "video" else ImageRequest
     names = tuple(attribute.name for attribute in fields(request_type))
+    owner = "a request for a video" if kind == "video" else "a request for an image"
     for name in data:
-        _allowed("field", name, ("kind", *names), f"a request for an {kind}")
+        _allowed("field", name, ("kind", *names), owner)
     if "prompt" not in data:
         raise InvalidRequest("the prompt is missing", field="prompt")
     values = {name: _from_plain(name, value) for name, value in data.items() if name != "kind"}

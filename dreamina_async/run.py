@@ -16,6 +16,7 @@ from typing import Self
 import anyio
 from attrs import define, field
 
+from dreamina_async._runtime.home import Home
 from dreamina_async.errors import (
     AccountRestricted,
     AuthenticationError,
@@ -96,11 +97,13 @@ class Run(AsyncIterator[Job]):
         launch: Launch,
         spawn: Spawn,
         budget: Budget,
+        home: Home,
     ) -> None:
         self._requests = requests
         self._launch = launch
         self._spawn = spawn
         self._budget = budget
+        self._home = home
         self._room = asyncio.Semaphore(max_in_flight)
         self._ended: deque[Job] = deque()
         self._news = asyncio.Event()
@@ -116,6 +119,7 @@ class Run(AsyncIterator[Job]):
         return self
 
     async def __anext__(self) -> Job:
+        self._home.check()
         if not self._started:
             self._spawn(self._draw)
             self._started = self._drawing = True

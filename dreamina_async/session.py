@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from copy import copy
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ from dreamina_async._core.ledger import Entry
 from dreamina_async._core.profile import Caller, caller_for
 from dreamina_async._runtime.account import Account, CreditHistory
 from dreamina_async._runtime.files import Files
-from dreamina_async._runtime.finishing import gathered, outlast, to_completion
+from dreamina_async._runtime.finishing import gathered, outlast, settled, to_completion
 from dreamina_async._runtime.hub import Subscription
 from dreamina_async._runtime.jobs import charged_in
 from dreamina_async._runtime.journal import Journal, read_records
@@ -99,6 +100,7 @@ class DreaminaSession:
         self._handles: WeakValueDictionary[str, Job] = WeakValueDictionary()
         self._runs: WeakSet[Run] = WeakSet()
         self._closing: asyncio.Future[None] | None = None
+        self._within_group: Callable[[], bool] = lambda: False
         self._crash: SessionClosed | None = None
 
     # ---- life --------------------------------------------------------------------------
@@ -109,23 +111,37 @@ class DreaminaSession:
         Raises:
             StorageError: the folder cannot be written, or its journal not be opened.
             JournalLocked: another process works in this folder.
+            AccountMismatch: the jobs of this folder belong to another account.
             SessionClosed: the session was entered before.
+            DreaminaError: the login is a new one, and the service does not say whose it is.
         """
         _require_asyncio()
         if self._parts is not None or self._closed:
             raise SessionClosed("a session is entered once; make a new one")
         try:
             await to_completion(self._open())
-        except asyncio.CancelledError:  # nobody will leave what was opened all the same
+        except DreaminaError:  # nothing was opened
+            raise
+        except BaseException:  # nobody will leave what was opened all the same
+            await self.aclose()
+            raise
+        try:
+            await self._begin(self._require_open())
+        except BaseException:  # nobody will leave what was opened all the same
             await self.aclose()
             raise
         return self
 
     async def _open(self) -> None:
-        files = Files()
+        files = Files(disk=self._doors.disk())
         try:
             await files.prepare_folder(self._root)
-            journal = await Journal.open(self._root, region=self._caller.site.loc)
+            journal = await Journal.open(
+                self._root,
+                region=self._caller.site.loc,
+                writer=self._doors.writer(),
+                boot=self._doors.boot,
+            )
         except BaseException:
             files.close()
             raise
@@ -144,11 +160,14 @@ class DreaminaSession:
             await journal.aclose()
             files.close()
             raise
-        supervisor = self._parts.supervisor
-        await supervisor.start()
-        supervisor.spawn(self._parts.poller.run, supervisor.spawn)
+        await self._parts.supervisor.start()
+
+    async def _begin(self, parts: Parts) -> None:
+        """The work, if it is this account's; nothing else is asked or sent before that is known."""
+        await parts.owner.check(ask=self._settings.check_account)
+        parts.supervisor.spawn(parts.poller.run, parts.supervisor.spawn)
         for _ in range(self._settings.downloading.parallel):
-            supervisor.spawn(self._parts.downloader.work)
+            parts.supervisor.spawn(parts.downloader.work)
 
     async def __aexit__(
         self,
@@ -159,12 +178,26 @@ class DreaminaSession:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Stop waiting, not the jobs; what is owed stays in the journal. Twice is fine."""
-        parts, self._parts = self._parts, None
-        self._closed = True
+        """Stop waiting, not the jobs; what is owed stays in the journal. Twice is fine.
+
+        Called by an iterator of requests that the session itself draws from (`run`), it ends
+        that iterator, too, as a cancellation does.
+
+        Raises:
+            SessionClosed: this is not the session's event loop.
+        """
+        parts = self._parts
         if parts is not None:
+            parts.jobs.home.check()
+            self._parts = None
+            self._within_group = parts.supervisor.owns_caller
             self._closing = asyncio.ensure_future(self._close(parts))
-        if self._closing is not None:  # the second caller, too, finds it closed
+        self._closed = True
+        if self._closing is None:
+            return
+        if self._within_group():  # then it waits for the end of whoever calls this
+            await settled(self._closing)
+        else:  # the second caller, too, finds it closed
             await outlast(self._closing)
 
     async def _close(self, parts: Parts) -> None:
@@ -173,12 +206,13 @@ class DreaminaSession:
         parts.uploader.close(closed)
         for entry in parts.jobs.ledger.entries():
             parts.submitter.withdraw(entry, closed)
-        await parts.supervisor.stop(self._settings.close_timeout)
+        # a loop that is torn down cancels this task, too: then it closes without grace
+        with suppress(asyncio.CancelledError):
+            await parts.supervisor.stop(self._settings.close_timeout)
         self._end_for_good(parts, closed)
         parts.jobs.hub.close()
-        await parts.transport.aclose()
-        await parts.journal.aclose()
-        parts.files.close()
+        with suppress(asyncio.CancelledError):
+            await to_completion(_let_go(parts))
 
     def _end_for_good(self, parts: Parts, error: DreaminaError) -> None:
         parts.uploader.close(error)
@@ -197,7 +231,7 @@ class DreaminaSession:
     def _crashed(self, error: BaseException) -> None:
         parts = self._parts
         if parts is not None:
-            ended = SessionClosed(f"the session ended because of an internal error: {error!r}")
+            ended = SessionClosed(f"the session ended because {_words_for(error)}")
             parts.jobs.stopped = self._crash = ended
             self._end_for_good(parts, ended)
 
@@ -210,6 +244,7 @@ class DreaminaSession:
     def _require_open(self) -> Parts:
         if self._parts is None:
             raise SessionClosed("the session is not open; use it inside `async with`")
+        self._parts.jobs.home.check()
         if self._crash is not None:
             raise copy(self._crash)
         return self._parts
@@ -270,6 +305,7 @@ class DreaminaSession:
             JobTimeout: the time is up; the job stays tracked, and `resume` finds it.
             DreaminaError: whatever `submit` and `Job.result` raise.
         """
+        ledger = self._require_open().jobs.ledger
         submit_id = str(self._doors.new_id())
         try:
             async with asyncio.timeout(timeout):
@@ -278,10 +314,7 @@ class DreaminaSession:
         except TimeoutError as error:
             if isinstance(error, DreaminaError):
                 raise
-        entry = self._parts.jobs.ledger.get(submit_id) if self._parts else None
-        if entry is not None and entry.result is not None:  # in the last moment
-            return entry.result
-        raise _generate_timeout(entry, submit_id, timeout)
+        return _in_the_last_moment(ledger.get(submit_id), submit_id, timeout)
 
     def run(
         self,
@@ -303,12 +336,14 @@ class DreaminaSession:
         Raises:
             InvalidRequest: `max_in_flight` or `max_credits` is not a whole number from 1 up.
         """
-        self._require_open()
+        parts = self._require_open()
         limit = self._settings.max_in_flight if max_in_flight is None else max_in_flight
         _require_count("max_in_flight", limit)
         if max_credits is not None:
             _require_count("max_credits", max_credits)
-        run = Run(requests, limit, self._launch_one, self._spawn, Budget(max_credits))
+        run = Run(
+            requests, limit, self._launch_one, self._spawn, Budget(max_credits), parts.jobs.home
+        )
         self._runs.add(run)
         return run
 
@@ -573,10 +608,36 @@ async def journal_jobs(output_dir: str | os.PathLike[str]) -> list[JobRecord]:
     return await asyncio.to_thread(read_records, Path(output_dir))
 
 
-def _generate_timeout(entry: Entry | None, submit_id: str, timeout: float | None) -> JobTimeout:
+async def _let_go(parts: Parts) -> None:
+    try:
+        await parts.transport.aclose()
+    finally:
+        try:
+            await parts.journal.aclose()
+        finally:
+            parts.files.close()
+
+
+def _words_for(crash: BaseException) -> str:
+    if isinstance(crash, asyncio.CancelledError):
+        return "its tasks were cancelled from outside"
+    return f"of an internal error: {crash!r}"
+
+
+def _in_the_last_moment(entry: Entry | None, submit_id: str, timeout: float | None) -> JobResult:
+    """What `generate` has when its time is up: perhaps the job ended in the same instant.
+
+    Raises:
+        JobTimeout: it did not.
+        DreaminaError: it did, without a result.
+    """
     if entry is None or entry.state is JobState.PLANNED:
-        return JobTimeout(f"the job was not yet sent after {timeout} s", "no", submit_id)
-    return JobTimeout(
+        raise JobTimeout(f"the job was not yet sent after {timeout} s", "no", submit_id)
+    if entry.result is not None:
+        return entry.result
+    if entry.over and entry.error is not None:
+        raise copy(entry.error)
+    raise JobTimeout(
         f"the job is still {entry.state} after {timeout} s; it goes on, and `resume` finds it",
         charged_in(entry.state),
         submit_id,

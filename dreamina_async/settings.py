@@ -1,6 +1,7 @@
 """The policies a session follows; frozen, checked when made, with polite defaults."""
 
-from typing import Any, Literal
+import re
+from typing import Any, Literal, cast
 
 from attrs import Attribute, field, frozen
 
@@ -11,6 +12,7 @@ Dialect = Literal["web", "s0", "s1", "s2", "s3", "s4"]
 
 _DIALECTS = ("web", "s0", "s1", "s2", "s3", "s4")
 _LARGEST = 1e18
+_DOMAIN = re.compile(r"(?:[a-z0-9-]{1,63}\.)+[a-z0-9-]{1,63}")
 
 
 def _above_zero(instance: object, attribute: "Attribute[Any]", value: Any) -> None:
@@ -39,6 +41,17 @@ def _whole(instance: object, attribute: "Attribute[Any]", value: Any) -> None:
     if not isinstance(value, int):
         raise InvalidRequest(
             f"{attribute.name} {shown(value)} is not a whole number", field=attribute.name
+        )
+
+
+def _domains(instance: object, attribute: "Attribute[Any]", value: object) -> None:
+    told = shown(value)
+    domains = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (None,)
+    if not all(isinstance(one, str) and _DOMAIN.fullmatch(one) for one in domains):
+        raise InvalidRequest(
+            f"{attribute.name} {told} is not a tuple of domains in lower case, such as "
+            "('example.com',)",
+            field=attribute.name,
         )
 
 
@@ -99,10 +112,15 @@ class RetryPolicy:
     """What to do after a failed call. Seconds throughout.
 
     Attributes:
-        attempts: how often a submit that certainly did not arrive is sent, at most.
+        attempts: how often a submit that certainly did not arrive is sent, at most, to a
+            service that has never answered in this session.
+        outage: how long a service that has answered before is waited for when it can no
+            longer be reached; only then do submits that did not arrive give up.
         base: the first backoff; it doubles.
         cap: the longest backoff.
         retry_after_cap: the longest wait that a server may ask for.
+        share: retries of all kinds that a session sends for each first attempt, at most.
+        spare: retries in any minute besides; a job that finds none left waits for one.
         lookups: healthy status calls without a trace that an unanswered submit needs before
             it counts as not found.
         lookup_window: how long after the last possible send these must reach.
@@ -112,14 +130,19 @@ class RetryPolicy:
     """
 
     attempts: int = field(default=5, validator=_at_least_one)
+    outage: float = _seconds(3600.0)
     base: float = _seconds(1.0)
     cap: float = _seconds(60.0)
     retry_after_cap: float = _seconds(600.0)
+    share: float = field(default=0.2, validator=_above_zero)
+    spare: int = field(default=20, validator=_at_least_one)
     lookups: int = field(default=3, validator=_at_least_one)
     lookup_window: float = _seconds(120.0)
     unanswered: Literal["hold", "resubmit_same_id"] = "hold"
 
     def __attrs_post_init__(self) -> None:
+        if self.spare < 2:  # half of it can be saved up, and that must make a whole retry
+            raise InvalidRequest(f"spare {self.spare} is below 2", field="spare")
         allowed = ("hold", "resubmit_same_id")
         if self.unanswered not in allowed:
             raise InvalidRequest(
@@ -138,11 +161,15 @@ class DownloadPolicy:
         refreshes: fresh URLs asked for one job.
         expiry_margin: seconds of life a URL must have left to be used without asking for a
             fresh one.
+        resume_from: bytes from which on a broken transfer goes on where it broke off, if the
+            host names the file by a strong ETag; smaller files begin anew.
         stall_after: seconds in which at least `stall_bytes` must arrive.
         stall_bytes: see above.
         max_image: bytes; larger ones are refused.
         max_video: bytes; larger ones are refused.
         durable: fsync every file and folder before saying that it is there.
+        hosts: further domains that results may come from, and uploads go to, beside those
+            that are known to be the service's own.
     """
 
     parallel: int = field(default=8, validator=_at_least_one)
@@ -150,11 +177,13 @@ class DownloadPolicy:
     attempts: int = field(default=5, validator=_at_least_one)
     refreshes: int = field(default=3, validator=_at_least_one)
     expiry_margin: float = field(default=300.0, validator=_not_negative)
+    resume_from: int = field(default=8 << 20, validator=[_not_negative, _whole])
     stall_after: float = _seconds(30.0)
     stall_bytes: int = field(default=30 << 10, validator=[_not_negative, _whole])
     max_image: int = field(default=64 << 20, validator=[_above_zero, _whole])
     max_video: int = field(default=2 << 30, validator=[_above_zero, _whole])
     durable: bool = True
+    hosts: tuple[str, ...] = field(default=(), validator=_domains)
 
 
 @frozen(kw_only=True)
@@ -166,8 +195,11 @@ class Settings:
         max_in_flight: jobs that `session.run` keeps between submit and files, unless told
             otherwise there.
         connect_timeout: seconds to reach a host.
-        read_timeout: seconds of silence allowed in a reply.
+        read_timeout: seconds of silence allowed in a reply; a whole API reply may take five times
+            as long.
         close_timeout: seconds that leaving a session may take to bring submits home.
+        check_account: whether a login that the output folder has not seen yet must be the
+            account whose jobs stand there; the service is asked once, when a session opens.
         dialect: which headers and parameters to send: `web` is the web page of 2026, the
             others are what older sources were seen to send. The answers are understood in
             every dialect whichever is spoken.
@@ -181,6 +213,7 @@ class Settings:
     connect_timeout: float = _seconds(15.0)
     read_timeout: float = _seconds(60.0)
     close_timeout: float = _seconds(10.0)
+    check_account: bool = True
     dialect: Dialect = "web"
 
     def __attrs_post_init__(self) -> None:

@@ -41,7 +41,9 @@ def polling(**changes: Any) -> PollingPolicy:
 
 
 def retrying(**changes: Any) -> RetryPolicy:
-    return RetryPolicy(**({"base": 0.01, "cap": 0.05, "lookup_window": 0.1} | changes))
+    return RetryPolicy(
+        **({"base": 0.01, "cap": 0.05, "lookup_window": 0.1, "spare": 100_000} | changes)
+    )
 
 
 def downloading(**changes: Any) -> DownloadPolicy:

@@ -29,6 +29,7 @@ BASES = {
     "BudgetReached": (DreaminaError,),
     "StorageError": (DreaminaError,),
     "JournalLocked": (StorageError,),
+    "AccountMismatch": (StorageError,),
     "TransportError": (DreaminaError,),
     "TransportTimeout": (TransportError, TimeoutError),
     "ProtocolError": (DreaminaError,),
@@ -45,6 +46,7 @@ BASES = {
     "JobTimeout": (errors.JobError, TimeoutError),
     "DownloadError": (DreaminaError,),
     "UrlExpired": (DownloadError,),
+    "HostRefused": (DownloadError,),
     "IncompleteDownload": (DownloadError,),
 }
 CLASSES = [getattr(errors, name) for name in BASES]
@@ -66,6 +68,7 @@ VALUES = {
     "reason": "InputTextRisk",
     "limit": 200,
     "spent": 199,
+    "host": "results.example.com",
 }
 
 

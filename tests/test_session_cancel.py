@@ -1,18 +1,18 @@
-"""A waiter who goes away takes nothing with him that has left (rows C of the fault list)."""
+"""A waiter who goes away takes nothing with him that has left (rows C of the fault list).
+
+Every call cancelled at every suspension: that is in `cancellation`.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Generator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import anyio
 import pytest
 from session_kit import (
     check_job,
     check_result,
     image,
-    polling,
     rows,
     settings,
     ticks,
@@ -21,9 +21,7 @@ from session_kit import (
 
 from dreamina_async import (
     DreaminaSession,
-    Job,
     JobError,
-    JobResult,
     JobState,
     JobTimeout,
 )
@@ -274,147 +272,3 @@ async def until_state(session: DreaminaSession, state: JobState) -> None:
     async with asyncio.timeout(5):
         while state not in session.statistics().jobs:
             await asyncio.sleep(0)
-
-
-# ---- the sweep ---------------------------------------------------------------------------
-
-
-class Counted:
-    """Runs a coroutine and calls back when it suspends for the k-th time."""
-
-    def __init__(
-        self, work: Coroutine[Any, Any, Any], at: int, strike: Callable[[], object]
-    ) -> None:
-        self._work = work
-        self._at = at
-        self._strike = strike
-        self.suspensions = 0
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        coroutine = self._work.__await__()
-        value: Any = None
-        error: BaseException | None = None
-        while True:
-            try:
-                waits_for = coroutine.send(value) if error is None else coroutine.throw(error)
-            except StopIteration as stop:
-                return stop.value
-            value = error = None
-            self.suspensions += 1
-            if self.suspensions == self._at:
-                asyncio.get_running_loop().call_soon(self._strike)
-            try:
-                value = yield waits_for
-            except BaseException as caught:  # noqa: BLE001 - handed to the coroutine
-                error = caught
-
-
-async def strike_natively(work: Coroutine[Any, Any, Any], at: int) -> bool:
-    """Cancel the task at its k-th suspension; whether it had that many."""
-    hit = False
-
-    def strike() -> None:
-        nonlocal hit
-        hit = True
-        task.cancel()
-
-    async def main() -> None:
-        await Counted(work, at, strike)
-
-    task = asyncio.create_task(main())
-    try:
-        await task
-    except asyncio.CancelledError:
-        assert hit
-    return hit
-
-
-async def strike_with_a_scope(work: Coroutine[Any, Any, Any], at: int) -> bool:
-    """The same with an anyio scope, which cancels again at every await."""
-    hit = False
-    scope = anyio.CancelScope()
-
-    def strike() -> None:
-        nonlocal hit
-        hit = True
-        scope.cancel()
-
-    with scope:
-        await Counted(work, at, strike)
-    return hit
-
-
-Operation = Callable[[DreaminaSession, str], Coroutine[Any, Any, Any]]
-
-
-async def submit(session: DreaminaSession, submit_id: str) -> Job:
-    return await session.submit(image("swept"), submit_id=submit_id)
-
-
-async def submit_and_wait(session: DreaminaSession, submit_id: str) -> JobResult:
-    return await (await session.submit(image("swept"), submit_id=submit_id))
-
-
-async def generate(session: DreaminaSession, submit_id: str) -> JobResult:
-    del submit_id
-    return await session.generate(image("swept"))
-
-
-async def run(session: DreaminaSession, submit_id: str) -> list[Job]:
-    del submit_id
-    return [job async for job in session.run([image("swept"), image("swept too")])]
-
-
-async def resume(session: DreaminaSession, submit_id: str) -> list[Job]:
-    del submit_id
-    await session.generate(image("earlier"))
-    return await session.resume()
-
-
-async def look(session: DreaminaSession, submit_id: str) -> dict[str, Any]:
-    return await session.status([submit_id])
-
-
-@pytest.mark.parametrize("strike", [strike_natively, strike_with_a_scope])
-@pytest.mark.parametrize("operation", [submit, submit_and_wait, generate, run, resume, look])
-async def test_cancelled_at_every_suspension(
-    tmp_path: Path,
-    operation: Operation,
-    strike: Callable[[Coroutine[Any, Any, Any], int], Awaitable[bool]],
-) -> None:
-    async with world(tmp_path, speed=2000) as (emulator, session):
-        for at in range(1, 100):
-            submit_id = str(uuid4())
-            hit = await strike(operation(session, submit_id), at)
-            await session.drain()
-            journal = rows(tmp_path)
-            for charged in emulator.ledger.submit_ids:
-                assert journal[charged] == "done"
-            if not hit:
-                break
-        assert 1 < at < 99
-        check_result(emulator, await session.generate(image("afterwards")))
-
-
-async def entered(folder: Path, emulator: Emulator) -> None:
-    from session_kit import session_for
-
-    async with session_for(emulator, folder) as session:
-        await session.generate(image("inside"))
-
-
-@pytest.mark.parametrize("strike", [strike_natively, strike_with_a_scope])
-async def test_c7_entering_and_leaving_cancelled_at_every_suspension(
-    tmp_path: Path, strike: Callable[[Coroutine[Any, Any, Any], int], Awaitable[bool]]
-) -> None:
-    """Nothing is left over, and the folder is free for the next one."""
-    rules = settings(polling=polling())
-    async with world(tmp_path / "other", speed=2000, rules=rules) as (emulator, _):
-        for at in range(1, 100):
-            hit = await strike(entered(tmp_path / "swept", emulator), at)
-            journal = rows(tmp_path / "swept")
-            assert set(emulator.ledger.submit_ids) <= set(journal)
-            if not hit:
-                break
-        assert 3 < at < 99
-        assert set(rows(tmp_path / "swept").values()) <= {"intent", "accepted", "ready", "done"}

@@ -462,9 +462,14 @@ async def test_charges_are_those_of_the_emulators_own_books(tmp_path: Path) -> N
         assert emulator.requests.counts["credit_history"] == 3
         newest = await session.charges([ids[-1].upper()])
         assert newest == {ids[-1].upper(): found[ids[-1]]}
-        assert emulator.requests.counts["credit_history"] == 4  # no further than needed
+        assert emulator.requests.counts["credit_history"] == 6  # a job may have several rows
+        later = datetime.now(UTC) + timedelta(days=1)
+        assert await session.charges(ids, since=later) == {
+            one: found[one] for one in found if one in ids[-20:]
+        }
+        assert emulator.requests.counts["credit_history"] == 7  # no further than told
         assert await session.charges(iter(())) == {}
-        assert emulator.requests.counts["credit_history"] == 4
+        assert emulator.requests.counts["credit_history"] == 7
 
 
 async def test_what_came_back_is_no_charge(tmp_path: Path) -> None:

@@ -5,6 +5,9 @@ import contextlib
 import gc
 import os
 import threading
+import warnings
+from asyncio import events as events_loop
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +16,15 @@ from session_kit import image, leftovers, rows, session_for, settings, ticks, wo
 
 from dreamina_async import (
     DreaminaSession,
+    ImageRequest,
+    Job,
     JobError,
     JournalLocked,
     SessionClosed,
     StorageError,
 )
 from dreamina_async.emulator import Emulator, Fault, Outcome
+from dreamina_async.run import Run
 
 
 async def test_entered_once(tmp_path: Path) -> None:
@@ -183,6 +189,124 @@ async def test_a_failed_start_lets_go_of_everything(
                 await session.__aenter__()
         async with session_for(emulator, tmp_path / "mine"):
             pass
+
+
+@pytest.mark.parametrize("nested", [False, True])
+async def test_u13_closed_by_its_own_source_of_requests(tmp_path: Path, nested: bool) -> None:
+    """It cannot wait for the end of the task that it runs in: it ends with it."""
+    went_on: list[str] = []
+    async with world(tmp_path, outcome=Outcome(stuck=True)) as (emulator, session):
+
+        async def requests() -> AsyncIterator[ImageRequest]:
+            yield image("one")
+            await emulator.until(lambda: len(emulator.ledger) == 1)
+            try:
+                await (asyncio.create_task(session.aclose()) if nested else session.aclose())
+                went_on.append("after it was closed")
+            finally:
+                await session.aclose()
+
+        async with asyncio.timeout(5):
+            with pytest.raises(SessionClosed):
+                await anext(session.run(requests()))
+            await session.aclose()
+        assert went_on == []
+        assert leftovers()[1] == set()
+    assert list(rows(tmp_path).values()) == ["accepted"]
+
+
+class TestP11Elsewhere:
+    """A session is of one loop, one thread, one process: elsewhere every call says so."""
+
+    def calls(self, session: DreaminaSession, job: Job, run: Run, events: Any) -> list[Any]:
+        return [
+            lambda: session.submit(image()),
+            lambda: session.generate(image()),
+            lambda: session.resume(),
+            lambda: session.status(["1"]),
+            lambda: session.drain(),
+            lambda: session.credits(),
+            lambda: session.upload(b""),
+            lambda: session.aclose(),
+            lambda: session.__aenter__(),
+            lambda: job.result(),
+            lambda: job.until_over(),
+            lambda: anext(run),
+            lambda: anext(events),
+        ]
+
+    def plain_calls(self, session: DreaminaSession, job: Job) -> list[Callable[[], object]]:
+        return [
+            session.events,
+            session.statistics,
+            lambda: session.run([]),
+            lambda: session.attach(history_id="1"),
+            lambda: session.submit_id_for("row"),
+            job.abandon,
+            job.events,
+        ]
+
+    def check(self, session: DreaminaSession, job: Job, run: Run, events: Any) -> int:
+        """All of them from here, on a loop of its own; how many were refused."""
+
+        async def ask() -> int:
+            for call in self.calls(session, job, run, events):
+                with pytest.raises(SessionClosed):
+                    await call()
+            for plain in self.plain_calls(session, job):
+                with pytest.raises(SessionClosed):
+                    plain()
+            return len(self.calls(session, job, run, events))
+
+        for plain in self.plain_calls(session, job):
+            with pytest.raises(SessionClosed):
+                plain()
+        return asyncio.run(ask())
+
+    async def test_p11_another_thread(self, tmp_path: Path) -> None:
+        async with world(tmp_path, outcome=Outcome(stuck=True)) as (emulator, session):
+            job = await session.submit(image())
+            run, events = session.run([image("two")]), session.events()
+            taker = asyncio.create_task(anext(run))
+            await ticks()
+            assert await asyncio.to_thread(self.check, session, job, run, events) == 13
+            await emulator.until(lambda: len(emulator.ledger) == 2)  # it works on
+            assert not job.done()
+            await session.aclose()
+            with pytest.raises(SessionClosed):
+                await taker
+
+    async def test_p11_after_a_fork(self, tmp_path: Path) -> None:
+        """The child touches nothing of its parent's, not even to close it."""
+        async with world(tmp_path) as (emulator, session):
+            job = await session.submit(image("before"))
+            run, events = session.run([image("two")]), session.events()
+            with warnings.catch_warnings():  # later Pythons warn of threads
+                warnings.simplefilter("ignore", DeprecationWarning)
+                child = os.fork()
+            if child == 0:
+                code = 1
+                try:
+                    events_loop._set_running_loop(None)
+                    code = 0 if self.check(session, job, run, events) == 13 else 1
+                finally:
+                    os._exit(code)
+            _, status = await asyncio.to_thread(os.waitpid, child, 0)
+            assert os.waitstatus_to_exitcode(status) == 0
+            await job
+            await session.generate(image("after"))
+            assert len(emulator.ledger) == 2
+
+    def test_p11_between_the_turns_of_its_own_loop(self, tmp_path: Path) -> None:
+        """Plain calls need no running loop, only their own thread."""
+        with asyncio.Runner() as runner:
+            emulator = Emulator(speed=600)
+            runner.run(emulator.__aenter__())
+            session = session_for(emulator, tmp_path)
+            runner.run(session.__aenter__())
+            assert session.statistics().submits == 0
+            runner.run(session.aclose())
+            runner.run(emulator.__aexit__())
 
 
 async def test_g9_nothing_is_left_open(tmp_path: Path) -> None:

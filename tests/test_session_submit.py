@@ -470,3 +470,24 @@ async def test_f3_a_journal_that_fails_when_a_lost_submit_is_found(tmp_path: Pat
         assert caught.value.charged != "no"
         assert (await session.status([submit_id])).keys() == {submit_id}
         assert rows(tmp_path) == {submit_id: "intent"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"what": "ret", "ret": "9999"}, "9999"),
+        ({"what": "status", "status": 503}, "503"),
+        ({"what": "html"}, "HTTP 200"),
+    ],
+)
+async def test_an_answer_that_says_nothing_of_the_charge_is_told_all_the_same(
+    tmp_path: Path, fault: dict[str, Any], words: str
+) -> None:
+    async with world(tmp_path, faults=[Fault(where="generate", **fault)]) as (emulator, session):
+        with pytest.raises(JobLost, match="the submit was answered") as caught:
+            await session.submit(image())
+        assert words in str(caught.value)
+        assert caught.value.charged == "unknown"
+        assert len(emulator.ledger) == 0
+    (kept,) = rows(tmp_path, "job_id, error").values()
+    assert "the submit was answered" in kept

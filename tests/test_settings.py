@@ -36,7 +36,7 @@ def test_bytes_and_counts_are_whole_numbers(policy, name):
     assert caught.value.field == name
 
 
-ZERO_IS_FINE = {"expiry_margin", "stall_bytes"}
+ZERO_IS_FINE = {"expiry_margin", "stall_bytes", "resume_from"}
 
 
 @pytest.mark.parametrize(("policy", "name"), NUMBERS)

@@ -171,17 +171,29 @@ class SubmitVerdict:
 
 
 def submit_verdict(
-    error: DreaminaError, key: str, attempt: int, policy: RetryPolicy
+    error: DreaminaError,
+    key: str,
+    attempt: int,
+    policy: RetryPolicy,
+    silent_for: float = inf,
 ) -> SubmitVerdict:
     """The one judge of what follows a failed submit.
 
     NOT_SENT may be sent again; REJECTED carries `charged="no"` and waits only where waiting
     helps; everything else is AMBIGUOUS, for a generate request costs money and is not
     idempotent (protocol notes 6.4).
+
+    Args:
+        error: what came of it.
+        key: the job, for the jitter.
+        attempt: how many have failed in a row, counted from 1.
+        policy: how patient to be.
+        silent_for: seconds since the service last answered anything; endless if it never did.
     """
     after = backoff_after(error, key, attempt, policy)
     if isinstance(error, TransportError) and not error.sent:
-        exhausted = attempt >= policy.attempts
+        # one that has answered is in an outage, one that never did is not there
+        exhausted = attempt >= policy.attempts and silent_for > policy.outage
         return SubmitVerdict(Step.REFUSED if exhausted else Step.RETRY, after)
     if error.charged != "no" or isinstance(error, TransportError | ProtocolError):
         return SubmitVerdict(Step.LOOK_UP)
@@ -195,6 +207,17 @@ def submit_verdict(
 
 def _waiting_step(code: str | None) -> Step:
     return Step.WAIT_FOR_SLOT if waits_for_slot(code) else Step.RETRY
+
+
+def slows_all(error: DreaminaError) -> bool:
+    """Whether a failed call is about the whole session: every other one would fail alike.
+
+    The service asked for a pause (H3), or cannot be reached. A code alone speaks of its own
+    kind of call.
+    """
+    if isinstance(error, RateLimited | ServiceUnavailable):
+        return error.status == 429 or error.retry_after is not None
+    return isinstance(error, TransportError) and not error.sent
 
 
 def refresh_helps(status: int) -> bool:

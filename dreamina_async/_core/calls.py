@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from attrs import evolve
+
 from dreamina_async._core.draft import dumps
 from dreamina_async._core.profile import Caller
 from dreamina_async._core.signing import sign
@@ -62,6 +64,19 @@ def post(
         headers={**_headers(page, caller), **_signature(path, caller, int(now))},
         body=dumps(body).encode(),
     )
+
+
+def signed_anew(request: HttpRequest, now: float) -> HttpRequest | None:
+    """The same call with the time of `now`; None if it carries no signature."""
+    headers = request.headers
+    if "sign" not in headers:
+        return None
+    device_time = int(now)
+    fresh = {
+        "device-time": str(device_time),
+        "sign": sign(request.path, device_time, pf=headers["pf"], appvr=headers["appvr"]),
+    }
+    return evolve(request, headers={**headers, **fresh})
 
 
 def _common(caller: Caller) -> dict[str, str]:

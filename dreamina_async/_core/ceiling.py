@@ -7,7 +7,9 @@ from attrs import define
 class Ceiling:
     """In any window of w seconds at most `rate * w + burst` calls go out.
 
-    A stalled loop or a sleeping laptop earns no more than one burst.
+    A stalled loop or a sleeping laptop earns no more than one burst. A call that was let out
+    may leave late, when a connection is slow or the loop stands still: while it is held, the
+    place that it will take is kept free.
     """
 
     rate: float
@@ -15,6 +17,7 @@ class Ceiling:
     _tokens: float = 0.0
     _at: float = float("-inf")
     _paused_until: float = float("-inf")
+    _held: int = 0
 
     def ready_at(self, now: float) -> float:
         """The earliest instant at which a call may go out; `now` if that is at once."""
@@ -25,14 +28,33 @@ class Ceiling:
 
     def take(self, now: float) -> None:
         """Account for a call that goes out now."""
-        self._tokens = max(0.0, self._tokens_at(now) - 1)
-        self._at = now
+        self._settle(now)
+        self._tokens = max(0.0, self._tokens - 1)
+
+    @property
+    def full(self) -> bool:
+        """Whether as many calls are held as may leave at once; none goes before one has left."""
+        return self._held >= self.burst
+
+    def hold(self, now: float) -> None:
+        """The call that was just taken has not left yet."""
+        self._held += 1
+        self._settle(now)
+
+    def left(self, now: float) -> None:
+        """A call that was held has left, or never will."""
+        self._settle(now)
+        self._held -= 1
 
     def pause(self, until: float) -> None:
         """Let nothing out before `until`: the server asked, or is in trouble."""
         self._paused_until = max(self._paused_until, until)
 
+    def _settle(self, now: float) -> None:
+        self._tokens, self._at = self._tokens_at(now), max(self._at, now)
+
     def _tokens_at(self, now: float) -> float:
+        most = float(self.burst - self._held)
         if self._at == float("-inf"):
-            return float(self.burst)
-        return min(float(self.burst), self._tokens + max(0.0, now - self._at) * self.rate)
+            return most
+        return min(most, self._tokens + max(0.0, now - self._at) * self.rate)

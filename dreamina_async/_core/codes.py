@@ -26,9 +26,11 @@ from dreamina_async.errors import (
     ServiceUnavailable,
 )
 
-Context = Literal["submit", "status", "commerce", "record"]
-"""Where a code was read: `ret` of a submit, of a status call or of a call about credit
-(`/commerce/...`), `fail_code` of a record."""
+Call = Literal["submit", "status", "commerce", "upload", "items", "models"]
+"""What was asked of the service when its reply carried a code."""
+
+Context = Literal[Call, "record"]
+"""Where a code was read: `ret` of a call's reply, or `fail_code` of a record."""
 
 
 class RetryClass(StrEnum):
@@ -226,10 +228,13 @@ _ELSEWHERE: Mapping[tuple[Context, str], Code] = {
     ("record", "2039"): Code("the generation timed out, or the image was blocked", _GENERATION),
 }
 
-_CALLS: Mapping[Context, str] = {
+_CALLS: Mapping[Call, str] = {
     "submit": "the request",
     "status": "the status call",
     "commerce": "the call about credit",
+    "upload": "the upload of an image",
+    "items": "the look at a video's original",
+    "models": "the look at its models",
 }
 
 _DECIMAL = re.compile(r"-?[0-9]{1,20}")
@@ -284,7 +289,7 @@ def error_for(
     code: str,
     message: str,
     *,
-    context: Literal["submit", "status", "commerce"],
+    context: Call,
     logid: str | None = None,
     status: int | None = None,
     job_id: str | None = None,

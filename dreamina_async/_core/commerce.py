@@ -1,5 +1,6 @@
 """Calls about credit (protocol notes 7): our questions -> requests, replies -> our values."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -119,12 +120,14 @@ class LedgerPage:
         rows: how many it has.
         cursor: where the next one begins, in the service's own words.
         more: whether the service says that there is one; None if it does not say.
+        total: the balance at that moment, if it says.
     """
 
     entries: tuple[CreditEntry, ...]
     rows: int
     cursor: str | None
     more: bool | None
+    total: int | None = None
 
 
 def encode_history(cursor: str, kind: EntryKind | None, caller: Caller, now: float) -> HttpRequest:
@@ -153,6 +156,7 @@ def decode_history(response: HttpResponse, *, now: float) -> LedgerPage:
         rows=len(payload.list("records")),
         cursor=payload.text("new_cursor", limit=256),
         more=_flag(payload.raw("has_more")),
+        total=payload.integer("total_credit", least=-(2**53)),
     )
 
 
@@ -189,22 +193,27 @@ class Paging:
     """Where a reader of the ledger stands, page by page.
 
     The cursor is an offset from the newest row (protocol notes 7): a row that arrives between
-    two pages moves every older one down, and the next page begins with rows that were read.
-    So what stood on an earlier page is left out. What looks equal within one page is not.
+    two pages moves every older one down, and the next page holds rows that were read. A row
+    that arrives moves the balance, too; so only once that has changed, or is not told, are
+    rows left out that stood on an earlier page. Equal rows are no repetition by themselves: a
+    job may be charged item by item.
     """
 
     cursor: str | None = FIRST_PAGE
     """What to ask for next; None at the end."""
     _asked: set[str] = field(factory=set[str])
-    _seen: set[_Key] = field(factory=set[_Key])
+    _seen: Counter[_Key] = field(factory=Counter[_Key])
+    _last: LedgerPage | None = None
+    _moved: bool = False
     _pages: int = 0
     _news: int = 0
     _repeats: int = 0
 
     def take(self, page: LedgerPage) -> tuple[CreditEntry, ...]:
         """The page that was asked for: which of its rows are new."""
-        fresh = tuple(entry for entry in page.entries if _key(entry) not in self._seen)
+        fresh = self._fresh(page)
         self._seen.update(map(_key, fresh))
+        self._last = page
         self._pages += 1
         self._news += bool(fresh)
         self._repeats = 0 if fresh else self._repeats + 1
@@ -212,6 +221,23 @@ class Paging:
             self._asked.add(self.cursor)
         self.cursor = page.cursor if self._goes_on(page) else None
         return fresh
+
+    def _fresh(self, page: LedgerPage) -> tuple[CreditEntry, ...]:
+        last = self._last
+        if last is not None and page.entries == last.entries:  # the same page once more
+            return ()
+        if last is not None and (page.total is None or page.total != last.total):
+            self._moved = True
+        if not self._moved:
+            return page.entries
+        seen = self._seen.copy()
+        fresh: list[CreditEntry] = []
+        for entry in page.entries:
+            if seen[_key(entry)]:
+                seen[_key(entry)] -= 1
+            else:
+                fresh.append(entry)
+        return tuple(fresh)
 
     def _goes_on(self, page: LedgerPage) -> bool:
         if page.more is False or page.rows == 0:
@@ -227,7 +253,8 @@ class Charges:
 
     Attributes:
         wanted: the jobs' submit ids.
-        since: rows before this instant need not be read.
+        since: rows before this instant need not be read; None reads them all, for a job may
+            have several.
         complete: whether nothing more is to be learned.
     """
 
@@ -238,12 +265,12 @@ class Charges:
     _charged: set[str] = field(factory=set[str])
 
     def take(self, entries: Sequence[CreditEntry]) -> None:
-        """Rows of the next page. A refund is newer than its charge, so it was read before."""
+        """Rows of the next page."""
         for entry in entries:
             if entry.submit_id in self.wanted:
                 self._add(entry.submit_id, entry)
         old = self.since is not None and any(entry.created_at < self.since for entry in entries)
-        self.complete = old or self._charged >= self.wanted
+        self.complete = old or not self.wanted
 
     def _add(self, submit_id: str, entry: CreditEntry) -> None:
         spent = entry.kind == "consumption"

@@ -83,7 +83,7 @@ def decode_video_config(response: HttpResponse, now: float) -> tuple[VideoModel,
 
 
 def _data(response: HttpResponse, now: float) -> Reader:
-    root, logid = open_envelope(response, "status", now)
+    root, logid = open_envelope(response, "models", now)
     data = root.object("data")
     if as_list(data.raw("model_list")) is None:
         raise unreadable("it lists no models", response.body, status=200, logid=logid, charged="no")

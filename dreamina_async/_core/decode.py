@@ -151,7 +151,7 @@ def decode_items(response: HttpResponse, *, now: float) -> dict[str, MediaItem]:
         ApiError: a readable refusal.
         ProtocolError: nothing of the reply can be read.
     """
-    root, _ = open_envelope(response, "status", now)
+    root, _ = open_envelope(response, "items", now)
     data = root.object("data")
     items = data.objects("item_list") or data.objects("local_item_list")
     found = [item for item in map(read_item, items) if item is not None]

@@ -6,11 +6,11 @@ between a reply and a refusal (protocol notes 6.1).
 
 import re
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from attrs import evolve, frozen
 
-from dreamina_async._core.codes import CODES, UNKNOWN, code_text, error_for, lookup
+from dreamina_async._core.codes import CODES, UNKNOWN, Call, code_text, error_for, lookup
 from dreamina_async._core.reading import Reader, as_object, read_json, unreadable, words
 from dreamina_async._core.wire import HttpResponse
 from dreamina_async.errors import (
@@ -21,8 +21,6 @@ from dreamina_async.errors import (
     RateLimited,
     ServiceUnavailable,
 )
-
-Call = Literal["submit", "status", "commerce"]
 
 MAX_RETRY_AFTER = 600.0
 
@@ -173,6 +171,12 @@ def retry_after(text: str | None, now: float) -> float | None:
     text = (text or "").strip()
     if _SECONDS.fullmatch(text):
         return min(float(text), MAX_RETRY_AFTER)
+    then = http_date(text)
+    return None if then is None else min(max(then - now, 0.0), MAX_RETRY_AFTER)
+
+
+def http_date(text: str) -> float | None:
+    """The Unix time of a header's date; None if it is none."""
     date = _HTTP_DATE.fullmatch(text)
     if date is None or date[2] not in _MONTHS:
         return None
@@ -182,4 +186,4 @@ def retry_after(text: str | None, now: float) -> float | None:
         then = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
     except ValueError:
         return None
-    return min(max(then.timestamp() - now, 0.0), MAX_RETRY_AFTER)
+    return then.timestamp()

@@ -2,19 +2,20 @@
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import parse_qs, urlsplit
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from dreamina_async._core.profile import is_loopback
-from dreamina_async.errors import DownloadError
+from dreamina_async.errors import DownloadError, HostRefused
 from dreamina_async.models import MediaFile, MediaItem
 
 _UNKNOWN_LIFE = 3600.0
 """Seconds assumed for a URL that does not tell: the shortest life seen."""
 
 _VIDEO_EXPIRY = re.compile(r"^/[^/]+/([0-9a-f]{8})/video/")
+_PLAIN_NAME = re.compile(r"[0-9a-z.-]+")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _LATEST = 4_102_444_800.0  # the year 2100: later is nonsense
@@ -80,6 +81,44 @@ def mismatch(item: MediaItem, size: int, md5: str) -> str:
     return ""
 
 
+_STRONG = re.compile(r'"[\x21\x23-\x7e]{1,128}"')
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15})")
+
+
+@frozen
+class Piece:
+    """The beginning of a file that has come, and by what the rest may be known.
+
+    Attributes:
+        received: bytes that are there.
+        size: bytes of the whole.
+        validator: a strong ETag: the same one is the same bytes (RFC 9110 8.8.1).
+    """
+
+    received: int
+    size: int
+    validator: str
+
+    def headers(self) -> dict[str, str]:
+        """Ask for the rest, or for the whole if it has changed."""
+        return {"Range": f"bytes={self.received}-", "If-Range": self.validator}
+
+    def goes_on(self, status: int, headers: Mapping[str, str]) -> bool:
+        """Whether a reply is the rest of just this file."""
+        found = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
+        if status != 206 or found is None or headers.get("etag") != self.validator:
+            return False
+        return tuple(map(int, found.groups())) == (self.received, self.size - 1, self.size)
+
+
+def piece_of(received: int, size: int | None, headers: Mapping[str, str]) -> Piece | None:
+    """The piece that a broken transfer leaves; None where its rest could be anything."""
+    validator = headers.get("etag", "")
+    if size is None or not 0 < received < size or not _STRONG.fullmatch(validator):
+        return None
+    return None if headers.get("accept-ranges") == "none" else Piece(received, size, validator)
+
+
 def plan(items: Sequence[MediaItem], saved: Iterable[MediaFile]) -> list[tuple[int, MediaItem]]:
     """The files still to fetch, each with its place among the job's results.
 
@@ -102,14 +141,41 @@ def folder_name(submit_id: str | None, history_id: str | None) -> str:
     return submit_id or f"history-{history_id}"
 
 
-def check_media_url(url: str, *, loopback: bool) -> None:
+MEDIA_HOSTS = (
+    # China (protocol notes 8.2, 8.3): images, videos, covers, uploads
+    "byteimg.com",
+    "bytetos.com",
+    "bytedance.com",
+    "bytedance.net",
+    "bytedancevod.com",
+    "douyinpic.com",
+    "jianying.com",
+    "jimeng.com",
+    "vlabvod.com",
+    # the other regions
+    "capcut.com",
+    "capcutapi.com",
+    "capcutapi.us",
+    "capcutcdn.com",
+    "capcutcdn-us.com",
+    "capcutvod.com",
+    "ibyteimg.com",
+    "ibytedtos.com",
+)
+"""Domains whose hosts were seen to hold results or to take uploads; the digit in a host's
+name changes with every query, and no region keeps to its own."""
+
+
+def check_media_url(url: str, *, loopback: bool, hosts: Iterable[str] = MEDIA_HOSTS) -> None:
     """Refuse a URL that could lead anywhere but to a public media host.
 
     Args:
         url: as the service sent it.
         loopback: whether the session talks to a service on this machine.
+        hosts: the domains that are trusted.
 
     Raises:
+        HostRefused: it leads to a public host, but to none of these.
         DownloadError: scheme, user part, port or literal address are not allowed. Names are
             checked once more when they are resolved.
     """
@@ -124,8 +190,22 @@ def check_media_url(url: str, *, loopback: bool) -> None:
         if parts.scheme in ("http", "https"):
             return
     elif parts.scheme == "https" and port in (None, 443) and is_public_host(host):
-        return
+        if is_within(host, hosts):
+            return
+        raise HostRefused(
+            f"the service names the host {host}, which is not known to be one of its own; if you "
+            "trust it, add it to DownloadPolicy.hosts and try again (`resume` takes the job up)",
+            "yes",
+            host=host,
+        )
     raise DownloadError(f"the media URL leads to {parts.scheme}://{host}, which is refused", "yes")
+
+
+def is_within(host: str, domains: Iterable[str]) -> bool:
+    """Whether a host is one of these domains, or below one."""
+    name = host.lower().removesuffix(".")
+    plain = _PLAIN_NAME.fullmatch(name) is not None
+    return any(name == one or (plain and name.endswith(f".{one}")) for one in domains)
 
 
 def is_public_host(host: str) -> bool:

@@ -123,7 +123,11 @@ def read_json(
         return _parse(body)
     except (ValueError, RecursionError) as error:
         what = str(error) if isinstance(error, _Refused) else type(error).__name__
-        raise unreadable(what, body, status=status, logid=logid, charged=charged) from None
+    failure = unreadable(what, body, status=status, logid=logid, charged=charged)
+    # a reply may hold keys, or our login: it hangs on the error neither as the parser's
+    # error, which quotes it, nor as a variable of this frame
+    del body
+    raise failure
 
 
 class _Refused(ValueError):

@@ -126,7 +126,8 @@ def reconcile(
         return _absent(sight, now, polling, retrying)
     sight = _noted(sight, report, now)
     verdict = _verdict(sight, report, now, polling)
-    if isinstance(verdict, Pending) and now - sight.since > polling.pending_limit:
+    too_long = now - sight.since > polling.pending_limit and not _ending(sight)
+    if isinstance(verdict, Pending) and too_long:
         verdict = Lost(_lost("the job is still pending after the policy's pending_limit"))
     return sight, verdict
 
@@ -173,6 +174,11 @@ def _noted(sight: Sight, report: JobReport, now: float) -> Sight:
         progress=_progress(sight, report),
         queue=report.queue or sight.queue,
     )
+
+
+def _ending(sight: Sight) -> bool:
+    """Whether a few more looks settle it: one taken up after days has had none before."""
+    return bool(sight.results or sight.looks_failed)
 
 
 def _says_failed(report: JobReport) -> bool:

@@ -58,7 +58,7 @@ MEDIA_COLUMNS = (
 
 _KINDS = ("image", "video")
 _LATEST = 253_402_300_800  # the year 10000, which no date reaches
-_FILE_NAME = re.compile(r"[0-9A-Za-z_-][0-9A-Za-z._-]{0,100}")
+_FILE_NAME = re.compile(r"[0-9A-Za-z_-][0-9A-Za-z._~-]{0,100}")
 
 
 def job_row(entry: Entry, now: float) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ gave, and the upload host by the authorization that came with the place.
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TypeGuard
@@ -16,7 +17,7 @@ from attrs import evolve, field, frozen
 from dreamina_async._core.calls import post, versions
 from dreamina_async._core.content.facts import MAX_SIDE
 from dreamina_async._core.envelope import open_envelope, retry_after
-from dreamina_async._core.media import check_media_url
+from dreamina_async._core.media import MEDIA_HOSTS, check_media_url
 from dreamina_async._core.picture import Picture
 from dreamina_async._core.profile import Caller, is_loopback, is_loopback_url
 from dreamina_async._core.reading import Reader, as_object, read_json, words
@@ -108,14 +109,23 @@ def decode_token(response: HttpResponse, caller: Caller, now: float) -> UploadTo
         ApiError: the login does not get one.
         ProtocolError: there is none to be read.
     """
+    failure: ProtocolError
     try:
-        root, logid = open_envelope(response, "status", now)
+        root, logid = open_envelope(response, "upload", now)
     except ProtocolError as error:
-        raise _discreet(error) from None
-    data = root.object("data")
+        failure = _discreet(error)
+    else:
+        return _token(root.object("data"), response, logid, caller, now)
+    raise failure  # outside the `except`: the reply's keys must not hang on it
+
+
+def _token(
+    data: Reader, response: HttpResponse, logid: str | None, caller: Caller, now: float
+) -> UploadToken:
     names = ("access_key_id", "secret_access_key", "session_token")
     access, secret, session = (_header_text(data, name) for name in names)
     if not (access and secret and session):
+        del access, secret, session  # reporters of errors send the variables of a frame away
         raise _unreadable("it holds no upload token", response, logid)
     good_until = _good_until(data, now)
     return UploadToken(access, secret, session, _service_id(data, caller), good_until)
@@ -223,19 +233,19 @@ def _origin(host: str, *, loopback: bool) -> str:
     name = urlsplit(f"//{match[1]}").hostname or ""
     plain = loopback and is_loopback(name) and not host.startswith("https:")
     url = f"{'http' if plain else 'https'}://{match[1]}"
-    check_upload_url(url, loopback=loopback)
+    check_upload_url(url, loopback=loopback, hosts=(name,))  # which domains: the door knows
     return url
 
 
-def check_upload_url(url: str, *, loopback: bool) -> None:
+def check_upload_url(url: str, *, loopback: bool, hosts: Iterable[str] = MEDIA_HOSTS) -> None:
     """The rules for media hosts, for upload hosts: the service names both.
 
     Raises:
-        ProtocolError: scheme, port or literal address are not allowed. Names are checked
-            once more when they are resolved.
+        ProtocolError: domain, scheme, port or literal address are not allowed. Names are
+            checked once more when they are resolved.
     """
     try:
-        check_media_url(url, loopback=loopback)
+        check_media_url(url, loopback=loopback, hosts=hosts)
     except DownloadError as error:
         message = error.message.replace("the media URL", "the upload host", 1)
         raise ProtocolError(message, "no") from None
@@ -260,7 +270,7 @@ def decode_bytes(response: HttpResponse, picture: Picture, now: float) -> None:
     if code is None:
         raise _unreadable("the upload host does not say whether it took the image", response)
     if code != str(_TAKEN):
-        said = words(root.text("message") or "no reason given")
+        said = _scrubbed(root.text("message"))
         raise ApiError(
             f"the upload host refused the image: {said}", code=code, status=200, advice=_AGAIN
         )
@@ -400,7 +410,7 @@ def _open_imagex(response: HttpResponse, now: float) -> tuple[Reader, str | None
 def _refused_by_imagex(metadata: Reader, response: HttpResponse) -> ApiError:
     error = metadata.object("Error")
     code = error.text("CodeN", "Code", limit=64)
-    said = words(error.text("Message") or "no reason given")
+    said = _scrubbed(error.text("Message"))
     return ApiError(
         f"ImageX refused the upload: {said}",
         code=words(code) if code else None,
@@ -428,13 +438,17 @@ def _check_status(response: HttpResponse, who: str, now: float) -> None:
 
 
 def _json(response: HttpResponse) -> Reader:
+    failure: ProtocolError
     try:
         value = read_json(response.body, status=response.status)
     except ProtocolError as error:
-        raise _discreet(error) from None
-    if as_object(value) is None:
-        raise _unreadable("not a JSON object", response)
-    return Reader.of(value)
+        failure = _discreet(error)
+    else:
+        if as_object(value) is not None:
+            return Reader.of(value)
+        del value  # as above
+        failure = _unreadable("not a JSON object", response)
+    raise failure
 
 
 def _unreadable(what: str, response: HttpResponse, logid: str | None = None) -> ProtocolError:
@@ -456,3 +470,11 @@ def _header_text(reader: Reader, name: str) -> str:
 
 def _is_text(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and 0 < len(value) <= _LONGEST
+
+
+_KEYLIKE = re.compile(r"[0-9A-Za-z+/=_%&.:;~-]{16,}")
+
+
+def _scrubbed(message: str | None) -> str:
+    """The words of a refusal without what may be a key: such services repeat the request."""
+    return words(_KEYLIKE.sub("…", message or "")) or "no reason given"

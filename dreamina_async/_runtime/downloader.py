@@ -9,20 +9,22 @@ written and the journal told.
 import asyncio
 import heapq
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from itertools import count
 
 from attrs import define, evolve, field
 
-from dreamina_async._core.backoff import backoff_after, refresh_helps
+from dreamina_async._core.backoff import backoff_after
 from dreamina_async._core.ledger import Entry
 from dreamina_async._core.media import expires_at, file_name, mismatch, plan, refresh_margin
 from dreamina_async._core.rows import job_document, result_of
 from dreamina_async._runtime.clock import Clock
-from dreamina_async._runtime.files import Files, PartFile, Written
+from dreamina_async._runtime.files import Files, Written
 from dreamina_async._runtime.jobs import Jobs
 from dreamina_async._runtime.originals import Originals
-from dreamina_async._runtime.transport import MediaStream, Transport
+from dreamina_async._runtime.pace import Pace
+from dreamina_async._runtime.transfer import Refused, Transfer
+from dreamina_async._runtime.transport import Transport
 from dreamina_async.errors import (
     DownloadError,
     DreaminaError,
@@ -36,9 +38,6 @@ from dreamina_async.models import JobReport, MediaFile, MediaItem
 from dreamina_async.settings import DownloadPolicy, Settings
 
 _log = logging.getLogger("dreamina_async")
-
-_NEWS_EVERY = 0.25
-"""Seconds between two progress events of one file."""
 
 Refresh = Callable[[Entry], Awaitable[JobReport | None]]
 
@@ -89,6 +88,7 @@ class Downloader:
     files: Files
     clock: Clock
     settings: Settings
+    pace: Pace
     refresh: Refresh
     originals: Originals
     _queue: list[tuple[float, int, _File]] = field(factory=list)
@@ -136,7 +136,8 @@ class Downloader:
     async def _bring(self, file: _File) -> None:
         try:
             media = await self._fetch(file)
-            self.jobs.file_saved(file.entry, media)
+            if media is not None:
+                self.jobs.file_saved(file.entry, media)
             file.delivery.left -= 1
             if file.delivery.left == 0 and not file.entry.over:
                 await self._complete(file.entry)
@@ -146,6 +147,8 @@ class Downloader:
     async def _complete(self, entry: Entry) -> None:
         """All files stand: say so in the folder, then in the journal."""
         entry.saved_at = self.clock.wall()
+        if entry.request is not None:
+            entry.missing = max(0, entry.request.expected - len(entry.saved))
         path = self.jobs.folder(entry) / "job.json"
         document = job_document(result_of(entry))
         await self.files.write_json(path, document, durable=self.policy.durable)
@@ -164,26 +167,35 @@ class Downloader:
 
     # ---- one file ----------------------------------------------------------------------
 
-    async def _fetch(self, file: _File) -> MediaFile:
+    async def _fetch(self, file: _File) -> MediaFile | None:
+        transfer = self._transfer_of(file)
+        try:
+            return await self._attempts(file, transfer)
+        finally:
+            await transfer.discard()
+
+    async def _attempts(self, file: _File, transfer: Transfer) -> MediaFile | None:
         while True:
             await self._renew_if_stale(file)
             file.attempt += 1
+            if file.attempt == 1:
+                self.pace.attempt(again=False)
             try:
-                return await self._transfer(file)
+                return await self._transfer(file, transfer)
             except (IncompleteDownload, TransportError) as error:
                 if file.attempt >= self.policy.attempts:
                     raise self._as_download_error(file, error) from error
                 await self._back_off(file, error)
                 if file.doubted and file.refreshes < self.policy.refreshes:
                     await self._renew(file)  # another host may have the right one
-            except _Refused as refused:
+            except Refused as refused:
                 await self._renew_refused(file, refused)
 
     async def _back_off(self, file: _File, error: DreaminaError) -> None:
         _log.info("job %s file %d: %s; trying again", file.entry.job_id, file.index, error)
-        self.jobs.counters.retries += 1
         key = f"{file.entry.job_id}:{file.index}"
-        await self.clock.sleep(backoff_after(error, key, file.attempt, self.settings.retrying))
+        pause = backoff_after(error, key, file.attempt, self.settings.retrying)
+        await self.pace.before_retry(pause)
 
     async def _renew_if_stale(self, file: _File) -> None:
         """Never start with a URL that may die on the way."""
@@ -192,7 +204,7 @@ class Downloader:
         if expiry - self.clock.wall() < margin and file.refreshes < self.policy.refreshes:
             await self._renew(file)
 
-    async def _renew_refused(self, file: _File, refused: "_Refused") -> None:
+    async def _renew_refused(self, file: _File, refused: Refused) -> None:
         """A refused URL: sign it anew, then try the next rendition, then say so."""
         if file.refreshes < self.policy.refreshes:
             await self._renew(file)
@@ -220,25 +232,16 @@ class Downloader:
             file.rendition = 0
             file.received_at = self.clock.wall()
 
-    async def _transfer(self, file: _File) -> MediaFile:
-        folder = self.jobs.folder(file.entry)
-        async with self.transport.stream(file.url) as stream:
-            size = _announced_size(stream, self._limit(file))
-            part = await self.files.open_part(
-                folder,
-                f"{file.index}-{next(self._serials)}",
-                file.item.kind,
-                durable=self.policy.durable,
-            )
-            try:
-                await self._pour(file, stream, part, size)
-                written = await part.finish(size)
-                facts = written.facts
-                self._compare(file, written)
-                final = folder / file_name(file.item, file.index, facts.extension)
-                final = await part.publish(final, written.sha256)
-            finally:
-                await part.discard()
+    async def _transfer(self, file: _File, transfer: Transfer) -> MediaFile | None:
+        """One attempt; None for a result that stands there under another name of its own."""
+        written = await transfer.bring(file.url)
+        assert transfer.part is not None
+        self._compare(file, written)
+        if any(one.sha256 == written.sha256 for one in file.entry.saved):
+            return None  # S2 shows no `image_uri`, so a later record may name it otherwise
+        facts = written.facts
+        final = transfer.path.parent / file_name(file.item, file.index, facts.extension)
+        final = await transfer.part.publish(final, written.sha256)
         return MediaFile(
             path=final,
             kind=file.item.kind,
@@ -250,6 +253,22 @@ class Downloader:
             sha256=written.sha256,
             duration_ms=facts.duration_ms,
             uri=file.item.uri,
+        )
+
+    def _transfer_of(self, file: _File) -> Transfer:
+        counted = 0
+
+        def news(received: int, size: int | None) -> None:
+            nonlocal counted
+            # less than before: it began anew
+            self.jobs.counters.bytes += received - (counted if received >= counted else 0)
+            counted = received
+            self.jobs.downloading(file.entry, file.index, received, size)
+
+        name = f"{file.index}-{next(self._serials)}"
+        path = self.jobs.folder(file.entry) / name
+        return Transfer(
+            self.transport, self.files, self.clock, self.policy, path, file.item.kind, news
         )
 
     def _compare(self, file: _File, written: Written) -> None:
@@ -272,95 +291,8 @@ class Downloader:
         self._records_err = True
         _log.warning("job %s file %d: %s; kept", file.entry.job_id, file.index, complaint)
 
-    async def _pour(
-        self, file: _File, stream: MediaStream, part: PartFile, size: int | None
-    ) -> None:
-        """Gather pieces into blocks: each write is a hop to a thread and back."""
-        meter = _Meter(self.clock.monotonic(), self.policy)
-        limit = self._limit(file)
-        pieces: list[bytes] = []
-        gathered = received = 0
-        async for piece in stream.pieces():
-            pieces.append(piece)
-            gathered += len(piece)
-            received += len(piece)
-            if received > limit:
-                raise DownloadError(f"the file is larger than {limit} bytes", "yes")
-            if meter.due(self.clock.monotonic(), len(piece)):
-                self.jobs.downloading(file.entry, file.index, received, size)
-            if gathered >= self.policy.block:
-                await part.write(pieces)
-                self.jobs.counters.bytes += gathered
-                pieces, gathered = [], 0
-        if pieces:
-            await part.write(pieces)
-            self.jobs.counters.bytes += gathered
-        self.jobs.downloading(file.entry, file.index, received, size)
-
-    def _limit(self, file: _File) -> int:
-        return self.policy.max_video if file.item.kind == "video" else self.policy.max_image
-
     def _path(self, file: _File) -> str:
         return str(self.jobs.folder(file.entry) / f"{file.item.kind}-{file.index}")
 
     def _as_download_error(self, file: _File, error: DreaminaError) -> DownloadError:
         return IncompleteDownload(error.message, "yes", file.entry.job_id, self._path(file))
-
-
-class _Refused(Exception):
-    """The media host refused the URL in a way that a fresh signature may mend."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
-def _announced_size(stream: MediaStream, limit: int) -> int | None:
-    """Check a media reply's head, and say how many bytes it promises.
-
-    An unsolicited 206 is half a file (`ok` for aiohttp), and an encoded body has another
-    length than it announces: both are refused.
-    """
-    if refresh_helps(stream.status):
-        raise _Refused(stream.status)
-    if stream.status != 200:
-        raise TransportError(f"the media host answered with HTTP {stream.status}", "yes")
-    _check_encoding(stream.headers)
-    text = stream.headers.get("content-length", "")
-    size = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
-    if size is not None and size > limit:
-        raise DownloadError(f"the file has {size} bytes; at most {limit} are taken", "yes")
-    return size
-
-
-def _check_encoding(headers: Mapping[str, str]) -> None:
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("", "identity"):
-        raise IncompleteDownload("the media host encoded the file although asked not to", "yes")
-
-
-@define
-class _Meter:
-    """Notices stalls, and when news are due."""
-
-    started: float
-    policy: DownloadPolicy
-    _bytes: int = 0
-    _told: float = float("-inf")
-
-    def due(self, now: float, received: int) -> bool:
-        """Account for bytes; whether an observer should hear of them.
-
-        Raises:
-            IncompleteDownload: too few came in the last `stall_after` seconds. A healthy
-                transfer may last as long as it likes.
-        """
-        self._bytes += received
-        if now - self.started >= self.policy.stall_after:
-            if self._bytes < self.policy.stall_bytes:
-                raise IncompleteDownload("the media host sends too slowly; gave up", "yes")
-            self.started, self._bytes = now, 0
-        if now - self._told < _NEWS_EVERY:
-            return False
-        self._told = now
-        return True

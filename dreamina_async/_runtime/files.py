@@ -6,6 +6,7 @@ checked and on the disk.
 """
 
 import asyncio
+import errno
 import hashlib
 import io
 import json
@@ -24,6 +25,7 @@ from attrs import define, field, frozen
 
 from dreamina_async._core.content import ContentCheck, ContentFacts
 from dreamina_async._core.picture import FORMATS, HEAD, Picture, PictureReader, image_format
+from dreamina_async._runtime.disk import Disk
 from dreamina_async._runtime.finishing import outlast, to_completion
 from dreamina_async.errors import InvalidRequest, SessionClosed, StorageError
 from dreamina_async.images import MAX_IMAGE_BYTES
@@ -32,7 +34,6 @@ from dreamina_async.requests import MediaKind
 T = TypeVar("T")
 
 _PART_SUFFIX = ".part"
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 # a pipe must not keep a thread until somebody writes into it
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
 _BLOCK = 256 << 10
@@ -102,7 +103,7 @@ class PartFile:
         facts = self._writer.check.finish(size)
         self._writer.flush()
         if self.durable:
-            os.fsync(self._writer.fileno())
+            self._files.disk.sync(self._writer.fileno())
         self._writer.close()
         return Written(facts, self._writer.digest.hexdigest(), self._writer.md5.hexdigest())
 
@@ -117,15 +118,17 @@ class PartFile:
             return await self._files.run(self._publish, final, sha256)
 
     def _publish(self, final: Path, sha256: str) -> Path:
+        disk = self._files.disk
+        _refuse_link(final.parent)
         for candidate in _candidates(final):
             try:
-                _move_unless_there(self.path, candidate)
+                _move_unless_there(disk, self.path, candidate)
             except FileExistsError:
                 if _sha256_of(candidate) != sha256:
                     continue
-                self.path.unlink()
+                disk.unlink(self.path)
             if self.durable:
-                _fsync_folder(final.parent)
+                disk.sync_folder(final.parent)
             return candidate
         raise FileExistsError(f"no free name beside {final}")
 
@@ -134,7 +137,7 @@ class PartFile:
         await self._files.run(self._discard)
 
     def _discard(self) -> None:
-        _throw_away(self._writer, self.path)
+        _throw_away(self._files.disk, self._writer, self.path)
 
 
 @define(eq=False)
@@ -142,6 +145,7 @@ class Files:
     """The door itself: a small pool of threads, closed with the session."""
 
     threads: int = 6
+    disk: Disk = field(factory=Disk)
     _pool: ThreadPoolExecutor = field(init=False)
     _closed: bool = False
 
@@ -167,13 +171,13 @@ class Files:
         """
         path = folder / f".{name}{_PART_SUFFIX}"
         loop = asyncio.get_running_loop()
-        opening = self._start(_open_writer, path, kind, durable)
+        opening = self._start(_open_writer, self.disk, path, kind, durable)
         with _storage(path):
             try:
                 writer = await outlast(opening)
             except asyncio.CancelledError:
                 if not opening.exception():  # opened, but nobody is left to close it
-                    await self.run(_throw_away, opening.result(), path)
+                    await self.run(_throw_away, self.disk, opening.result(), path)
                 raise
         return PartFile(path, durable, writer, wrap(writer, loop=loop, executor=self._pool), self)
 
@@ -184,7 +188,7 @@ class Files:
             StorageError: the disk refuses.
         """
         with _storage(path):
-            await self.run(_write_json, path, data, durable)
+            await self.run(_write_json, self.disk, path, data, durable)
 
     async def prepare_folder(self, folder: Path) -> None:
         """Make a folder, and prove that files can be written there.
@@ -193,12 +197,12 @@ class Files:
             StorageError: they cannot.
         """
         with _storage(folder):
-            await self.run(_prepare_folder, folder)
+            await self.run(_prepare_folder, self.disk, folder)
 
     async def clean_folder(self, folder: Path) -> None:
         """Remove the part files that a crash left in a job's folder."""
         with _storage(folder):
-            await self.run(_clean_folder, folder)
+            await self.run(_clean_folder, self.disk, folder)
 
     async def all_there(self, files: Sequence[tuple[Path, int]]) -> list[bool]:
         """For each path and size, whether a plain file of that size stands there."""
@@ -350,22 +354,22 @@ class _ImageFile:
             self._file.close()
 
 
-def _open_writer(path: Path, kind: MediaKind, durable: bool) -> _CheckedWriter:
+def _open_writer(disk: Disk, path: Path, kind: MediaKind, durable: bool) -> _CheckedWriter:
+    _refuse_link(path.parent)
     if not path.parent.is_dir():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(path.parent)
         if durable:  # the folder's own entry, too
-            _fsync_folder(path.parent.parent)
-    descriptor = os.open(path, _CREATE, 0o666)
-    return _CheckedWriter(io.FileIO(descriptor, "wb"), kind)
+            disk.sync_folder(path.parent.parent)
+    return _CheckedWriter(disk.create(path), kind)
 
 
-def _throw_away(writer: _CheckedWriter, path: Path) -> None:
+def _throw_away(disk: Disk, writer: _CheckedWriter, path: Path) -> None:
     try:
         writer.close()
     except OSError:
         writer.raw.close()
     with suppress(OSError):
-        path.unlink()
+        disk.unlink(path)
 
 
 def _candidates(final: Path) -> Iterable[Path]:
@@ -374,17 +378,17 @@ def _candidates(final: Path) -> Iterable[Path]:
         yield final.with_stem(f"{final.stem}~{number}")
 
 
-def _move_unless_there(source: Path, target: Path) -> None:
+def _move_unless_there(disk: Disk, source: Path, target: Path) -> None:
     try:
-        os.link(source, target)
+        disk.link(source, target)
     except FileExistsError:
         raise
     except OSError:  # a file system without hard links
         if os.path.lexists(target):
             raise FileExistsError(target) from None
-        source.replace(target)
+        disk.replace(source, target)
         return
-    source.unlink()
+    disk.unlink(source)
 
 
 def _sha256_of(path: Path) -> str | None:
@@ -394,47 +398,55 @@ def _sha256_of(path: Path) -> str | None:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _write_json(path: Path, data: Any, durable: bool) -> None:
+def _write_json(disk: Disk, path: Path, data: Any, durable: bool) -> None:
     part = path.with_name(f".{path.name}{_PART_SUFFIX}")
-    part.unlink(missing_ok=True)
+    _refuse_link(path.parent)
+    _remove(disk, part)
     text = json.dumps(data, ensure_ascii=False, indent=2) + "\n"
     try:
-        with os.fdopen(os.open(part, _CREATE, 0o666), "w", encoding="utf-8") as file:
-            file.write(text)
+        with io.BufferedWriter(disk.create(part)) as file:
+            file.write(text.encode())
             file.flush()
             if durable:
-                os.fsync(file.fileno())
-        part.replace(path)
+                disk.sync(file.fileno())
+        disk.replace(part, path)
     except BaseException:
         with suppress(OSError):
-            part.unlink()
+            disk.unlink(part)
         raise
     if durable:
-        _fsync_folder(path.parent)
+        disk.sync_folder(path.parent)
 
 
-def _prepare_folder(folder: Path) -> None:
+def _remove(disk: Disk, path: Path) -> None:
+    with suppress(FileNotFoundError):
+        disk.unlink(path)
+
+
+def _prepare_folder(disk: Disk, folder: Path) -> None:
     if not folder.exists():
-        folder.mkdir(parents=True, mode=0o700)
+        new = [folder, *(one for one in folder.absolute().parents if not one.exists())]
+        disk.make_folder(folder, 0o700)
+        for one in new:  # or a power cut takes the journal away with its folder
+            disk.sync_folder(one.absolute().parent)
     probe = folder / f".probe-{os.getpid()}{_PART_SUFFIX}"
-    probe.unlink(missing_ok=True)
-    os.close(os.open(probe, _CREATE, 0o600))
-    probe.unlink()
+    _remove(disk, probe)
+    disk.create(probe, 0o600).close()
+    disk.unlink(probe)
 
 
-def _clean_folder(folder: Path) -> None:
+def _refuse_link(folder: Path) -> None:
+    """A job's folder is ours; a link in its place would lead our files somewhere else."""
+    if folder.is_symlink():
+        raise OSError(errno.ELOOP, "the job's folder is a symbolic link; remove it", str(folder))
+
+
+def _clean_folder(disk: Disk, folder: Path) -> None:
+    _refuse_link(folder)
     if folder.is_dir():
         for part in folder.glob(f".*{_PART_SUFFIX}"):
             if part.is_symlink() or part.is_file():
-                part.unlink(missing_ok=True)
+                _remove(disk, part)
 
 
 def _all_there(files: Sequence[tuple[Path, int]]) -> list[bool]:

@@ -2,7 +2,8 @@
 
 A thread cannot be cancelled: a cancelled `aiofiles` write goes on in its thread while the
 caller already closes, renames or deletes the file. So every hop to a thread is waited for,
-and the cancellation is raised again afterwards.
+and the cancellation is raised again afterwards. An interrupt that hits the waiter itself
+(KeyboardInterrupt and its like) is held back in the same way.
 """
 
 import asyncio
@@ -25,18 +26,28 @@ async def to_completion(work: Coroutine[Any, Any, T]) -> T:
 
 async def outlast(future: "asyncio.Future[T]") -> T:
     """The same for a future that is under way."""
-    cancelled: asyncio.CancelledError | None = None
+    held: BaseException | None = None
     while not future.done():
         try:
             with anyio.CancelScope(shield=True):
                 await asyncio.wait([future])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        if not future.cancelled():
-            future.exception()  # its failure is overtaken by the cancellation
-        raise cancelled
+        except GeneratorExit:  # the loop has gone, and nobody could wait any more
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised when the work has ended
+            held = error
+    if held is not None:
+        retrieved(future)  # its failure is overtaken by the cancellation
+        try:
+            raise held
+        finally:
+            del held  # it knows this frame, and this frame should not know it
     return future.result()
+
+
+def retrieved(future: "asyncio.Future[Any]") -> None:
+    """Nobody is obliged to hear of this future's failure."""
+    if not future.cancelled():
+        future.exception()
 
 
 async def settled(awaitable: Awaitable[T]) -> T:
@@ -47,8 +58,10 @@ async def settled(awaitable: Awaitable[T]) -> T:
 async def gathered(works: Iterable[Awaitable[T]]) -> list[T]:
     """The results in order; when one fails, or the waiter leaves, none goes on."""
     tasks: list[asyncio.Future[T]] = [asyncio.ensure_future(work) for work in works]
+    together = asyncio.gather(*tasks)
+    together.add_done_callback(retrieved)  # an interrupted waiter does not
     try:
-        return await asyncio.gather(*tasks)
+        return await together
     finally:
         for task in tasks:
             task.cancel()

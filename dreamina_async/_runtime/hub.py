@@ -9,6 +9,7 @@ from weakref import WeakSet
 
 from attrs import define, field
 
+from dreamina_async._runtime.home import Home
 from dreamina_async.events import TERMINAL_EVENTS, Downloading, Event, Progressed
 
 _ROOM = 10_000
@@ -36,6 +37,7 @@ class Subscription(AsyncIterator[Event]):
         return self
 
     async def __anext__(self) -> Event:
+        self._hub.check_home()
         while not self._waiting:
             if self._closed:
                 raise StopAsyncIteration
@@ -92,6 +94,8 @@ class Subscription(AsyncIterator[Event]):
 class Hub:
     """Every listener of one session; one that nobody holds any more is gone by itself."""
 
+    _home: Home | None = None
+    """Where it is listened; None asks nobody."""
     _listeners: "WeakSet[Subscription]" = field(factory=WeakSet)
     _closed: bool = False
 
@@ -103,6 +107,15 @@ class Hub:
         else:
             self._listeners.add(subscription)
         return subscription
+
+    def check_home(self) -> None:
+        """Refuse a listener from another event loop: it would never wake.
+
+        Raises:
+            SessionClosed: this is one.
+        """
+        if self._home is not None:
+            self._home.check()
 
     def publish(self, event: Event) -> None:
         """Tell everybody."""

@@ -17,6 +17,7 @@ from dreamina_async._core.media import folder_name
 from dreamina_async._core.rows import result_of
 from dreamina_async._runtime.clock import Clock
 from dreamina_async._runtime.finishing import settled
+from dreamina_async._runtime.home import Home
 from dreamina_async._runtime.hub import Hub
 from dreamina_async._runtime.journal import Journal
 from dreamina_async.errors import Charged, DreaminaError, StorageError
@@ -65,6 +66,7 @@ class Jobs:
     hub: Hub
     clock: Clock
     root: Path
+    home: Home
     counters: Counters = field(factory=Counters)
     stopped: DreaminaError | None = None
     """Why nothing more is submitted, once that is so."""
@@ -151,6 +153,7 @@ class Jobs:
         """The service has finished; the files are to be fetched."""
         self.ledger.move(entry, JobState.READY)
         entry.missing = missing
+        entry.result = None  # an earlier one held fewer files
         entry.finished_at = self.clock.wall()
         if report is not None and report.finish_time is not None and entry.sent_at is not None:
             self.counters.lag_sum += max(0.0, entry.finished_at - report.finish_time)
@@ -187,6 +190,12 @@ class Jobs:
         """The service says that the job failed."""
         self.ledger.move(entry, JobState.FAILED)
         self.give_up(entry, error)
+        self._slot(entry)
+
+    def withheld(self, entry: Entry, error: DreaminaError) -> None:
+        """It had finished once, and the service no longer shows it; it is owed all the same."""
+        self.ledger.move(entry, JobState.READY)
+        self.give_up(entry, evolve(error, charged="yes"))
         self._slot(entry)
 
     def unknown(self, entry: Entry, error: DreaminaError) -> None:

@@ -11,15 +11,13 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from attrs import define, field
+from attrs import define
 
 from dreamina_async._core.ledger import Entry
 from dreamina_async._core.rows import (
@@ -31,8 +29,16 @@ from dreamina_async._core.rows import (
     media_row,
     record_of,
 )
+from dreamina_async._runtime.claim import holder, is_held, withdraw_claim, write_claim
 from dreamina_async._runtime.finishing import outlast, settled
-from dreamina_async._runtime.marks import MARKS_NAME, read_marks, start_marks, write_mark
+from dreamina_async._runtime.marks import (
+    MARKS_NAME,
+    boot_id,
+    read_marks,
+    start_marks,
+    write_mark,
+)
+from dreamina_async._runtime.writer import ThreadWriter, Writer
 from dreamina_async.errors import DreaminaError, JournalLocked, SessionClosed, StorageError
 from dreamina_async.models import JobRecord, JobState, MediaFile
 
@@ -108,25 +114,33 @@ class Journal:
     _connection: sqlite3.Connection
     _lock: int
     _marks: int
-    _queue: "SimpleQueue[_Item | None]" = field(factory=SimpleQueue)
-    _thread: threading.Thread | None = None
+    _writer: Writer
     _poison: StorageError | None = None
     _closed: bool = False
 
     @classmethod
-    async def open(cls, root: Path, *, region: str) -> "Journal":
+    async def open(
+        cls,
+        root: Path,
+        *,
+        region: str,
+        writer: Writer | None = None,
+        boot: Callable[[], str] = boot_id,
+    ) -> "Journal":
         """Open or make the journal in `root`, which must exist.
 
         Args:
             root: the output folder.
             region: the account's region; a journal serves one region only.
+            writer: where commits are made; None takes a thread.
+            boot: tells one boot of the machine from another.
 
         Raises:
             JournalLocked: another process has it open.
             StorageError: it cannot be opened, is damaged, or is of another region.
         """
         loop = asyncio.get_running_loop()
-        opening = loop.run_in_executor(None, _open, root, region)
+        opening = loop.run_in_executor(None, _open, root, region, boot)
         try:
             connection, lock, marks, journal_id = await outlast(opening)
         except asyncio.CancelledError:
@@ -136,11 +150,9 @@ class Journal:
                 os.close(marks)
                 _unlock(lock)
             raise
-        journal = cls(root, journal_id, loop, connection, lock, marks)
-        journal._thread = threading.Thread(
-            target=journal._serve, name="dreamina-journal", daemon=True
-        )
-        journal._thread.start()
+        writer = writer or ThreadWriter()
+        journal = cls(root, journal_id, loop, connection, lock, marks, writer)
+        writer.start(journal._commit, connection.close)
         return journal
 
     def put(self, entry: Entry, now: float) -> "asyncio.Future[None]":
@@ -184,6 +196,16 @@ class Journal:
         """Every job whose files are on disk, oldest first."""
         return await self._read("state = ?", (JobState.DONE.value,))
 
+    async def facts(self) -> dict[str, str]:
+        """What the journal says of itself, by name."""
+        found: list[Row] = await settled(self._submit(_facts))
+        return {row["name"]: row["value"] for row in found}
+
+    def put_fact(self, name: str, value: str) -> "asyncio.Future[None]":
+        """Add to what the journal says of itself."""
+        put = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+        return self._submit(lambda connection: connection.execute(put, (name, value)))
+
     async def _read(self, where: str, values: tuple[Any, ...]) -> list[Entry]:
         root = self.root
         return await settled(self._submit(lambda c: _select(c, where, values, root)))
@@ -197,37 +219,21 @@ class Journal:
         elif self._closed:  # its thread is gone: the future would never be done
             future.set_exception(SessionClosed("the journal is closed"))
         else:
-            self._queue.put(_Item(work, future))
+            self._writer.put(_Item(work, future))
         return future
 
     async def aclose(self) -> None:
         """Commit what is queued, close, and let go of the lock. Twice is fine."""
         self._closed = True
-        self._queue.put(None)
         try:
-            if self._thread is not None:
-                await outlast(self._loop.run_in_executor(None, self._thread.join))
+            await self._writer.stop()
         finally:
             lock, self._lock = self._lock, -1
             if lock >= 0:
                 os.close(self._marks)
                 _unlock(lock)
 
-    # ---- in the journal's thread -------------------------------------------------------
-
-    def _serve(self) -> None:
-        with closing(self._connection):
-            while (item := self._queue.get()) is not None:
-                items, closing_time = [item], False
-                while not self._queue.empty():
-                    more = self._queue.get()
-                    if more is None:
-                        closing_time = True
-                        break
-                    items.append(more)
-                self._commit(items)
-                if closing_time:
-                    return
+    # ---- in the writer's thread --------------------------------------------------------
 
     def _commit(self, items: list[_Item]) -> None:
         if self._poison is not None:
@@ -295,6 +301,11 @@ def _select(
     return [entry_from_rows(row, _media_of(connection, row["job_id"]), root) for row in rows]
 
 
+def _facts(connection: sqlite3.Connection) -> list[Row]:
+    rows: list[Row] = connection.execute("SELECT name, value FROM meta").fetchall()
+    return rows
+
+
 def _media_of(connection: sqlite3.Connection, job_id: str) -> list[Row]:
     found: list[Row] = connection.execute(
         "SELECT * FROM media WHERE job_id = ? ORDER BY place", (job_id,)
@@ -302,21 +313,24 @@ def _media_of(connection: sqlite3.Connection, job_id: str) -> list[Row]:
     return found
 
 
-def _open(root: Path, region: str) -> tuple[sqlite3.Connection, int, int, str]:
+def _open(
+    root: Path, region: str, boot: Callable[[], str]
+) -> tuple[sqlite3.Connection, int, int, str]:
     path = root / JOURNAL_NAME
     try:
         with ExitStack() as undo:
-            lock = _lock(root / _LOCK_NAME)
+            lock = _lock(root / _LOCK_NAME, boot)
             undo.callback(_unlock, lock)
+            _refuse_links(path)
             if not path.exists():
                 _create(path, region)
             connection = undo.enter_context(closing(_connect(path, "rw")))
             journal_id = _prepare(connection, region, path)
-            _settle_intents(connection, read_marks(root))
-            marks = start_marks(root)
+            _settle_intents(connection, read_marks(root, boot()))
+            marks = start_marks(root, boot())
             undo.pop_all()
             return connection, lock, marks, journal_id
-    except (sqlite3.Error, OSError, KeyError) as error:
+    except (sqlite3.Error, OSError, KeyError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise StorageError(f"cannot open the journal: {reason}", path=str(path)) from error
 
@@ -343,20 +357,21 @@ def _settle_intents(connection: sqlite3.Connection, marks: frozenset[str] | None
     connection.execute("COMMIT")
 
 
-def _lock(path: Path) -> int:
+def _lock(path: Path, boot: Callable[[], str]) -> int:
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        if is_held(lock, boot):  # the lock lies, as on some network file systems
+            raise BlockingIOError
+        write_claim(lock, boot)
     except BlockingIOError:
-        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
+        pid = holder(lock)
         os.close(lock)
         raise JournalLocked(
             "another process works in this folder: wait for it, or choose another one with --out "
             "(output_dir)",
             path=str(path.parent),
-            pid=int(holder) if holder.isdigit() else None,
+            pid=pid,
         ) from None
     except OSError:
         os.close(lock)
@@ -365,8 +380,19 @@ def _lock(path: Path) -> int:
 
 
 def _unlock(lock: int) -> None:
-    fcntl.flock(lock, fcntl.LOCK_UN)  # closing is not enough where a forked child holds a copy
-    os.close(lock)
+    try:
+        withdraw_claim(lock)
+        fcntl.flock(lock, fcntl.LOCK_UN)  # closing is not enough where a forked child has a copy
+    finally:
+        os.close(lock)
+
+
+def _refuse_links(path: Path) -> None:
+    """SQLite follows a link at any of its files, and would write to wherever it leads."""
+    for name in ("", "-wal", "-shm", "-journal"):
+        one = path.with_name(f"{path.name}{name}")
+        if one.is_symlink():
+            raise StorageError("the journal is a symbolic link; remove it", path=str(one))
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -378,6 +404,8 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         timeout=5,
     )
     connection.row_factory = _as_dict
+    # the file may come from anywhere: what it defines must not call anything
+    connection.execute("PRAGMA trusted_schema = OFF")
     return connection
 
 
@@ -389,7 +417,9 @@ def _prepare(connection: sqlite3.Connection, region: str, path: Path) -> str:
             f"program reads {_VERSION}",
             path=str(path),
         )
-    verdict = connection.execute("PRAGMA quick_check(1)").fetchone()["quick_check"]
+    # the quick one does not hold the rows against their indexes: an id with a flipped bit
+    # would pass
+    verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()["integrity_check"]
     if verdict != "ok":
         raise StorageError(f"the journal is damaged: {verdict}", path=str(path))
     rows = connection.execute("SELECT name, value FROM meta").fetchall()
@@ -449,7 +479,7 @@ def read_records(root: Path) -> list[JobRecord]:
         with closing(_connect(path, "ro")) as connection:
             rows = connection.execute("SELECT * FROM jobs ORDER BY created_at, rowid").fetchall()
             return [_record(connection, row, root) for row in rows]
-    except sqlite3.Error as error:
+    except (sqlite3.Error, KeyError, UnicodeDecodeError) as error:  # columns lose their names, too
         raise StorageError(f"cannot read the journal: {error}", path=str(path)) from error
 
 

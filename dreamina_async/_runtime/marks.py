@@ -14,8 +14,12 @@ MARKS_NAME = ".journal.sent"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def read_marks(root: Path) -> frozenset[str] | None:
+def read_marks(root: Path, boot: str) -> frozenset[str] | None:
     """The submit ids noted by the last session; None if its note is not to be believed.
+
+    Args:
+        root: the output folder.
+        boot: this boot's id; empty if there is none.
 
     Raises:
         OSError: the file is there but cannot be read.
@@ -25,12 +29,16 @@ def read_marks(root: Path) -> frozenset[str] | None:
     except FileNotFoundError:
         return None
     with os.fdopen(descriptor, encoding="ascii", errors="replace") as file:
-        boot, *ids = file.read().split("\n")
-    return frozenset(ids) if boot and boot == _boot_id() else None
+        noted, *ids = file.read().split("\n")
+    return frozenset(ids) if noted and noted == boot else None
 
 
-def start_marks(root: Path) -> int:
+def start_marks(root: Path, boot: str) -> int:
     """Begin an empty note and return its descriptor; what the old one said must be stored.
+
+    Args:
+        root: the output folder.
+        boot: this boot's id.
 
     Raises:
         OSError: it cannot be written.
@@ -38,7 +46,7 @@ def start_marks(root: Path) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW
     descriptor = os.open(root / MARKS_NAME, flags, 0o600)
     try:
-        write_mark(descriptor, _boot_id())
+        write_mark(descriptor, boot)
     except OSError:
         os.close(descriptor)
         raise
@@ -56,8 +64,9 @@ def write_mark(descriptor: int, text: str) -> None:
         raise OSError("short write")
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """This boot of this machine; empty where nothing tells one boot from another."""
     try:
         return _BOOT_ID.read_text("ascii").strip()
-    except OSError:  # not Linux: nothing to tell one boot from another by
+    except OSError:  # not Linux
         return ""

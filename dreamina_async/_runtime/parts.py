@@ -10,19 +10,27 @@ from dreamina_async._core.ledger import Entry, Ledger
 from dreamina_async._core.profile import Caller, is_loopback_url
 from dreamina_async._core.schedule import Schedule
 from dreamina_async._runtime.clock import Clock, LoopClock
+from dreamina_async._runtime.discreet import DiscreetTransport
+from dreamina_async._runtime.disk import Disk
 from dreamina_async._runtime.downloader import Downloader
 from dreamina_async._runtime.files import Files
+from dreamina_async._runtime.home import Home
 from dreamina_async._runtime.hub import Hub
 from dreamina_async._runtime.jobs import Jobs
 from dreamina_async._runtime.journal import Journal
+from dreamina_async._runtime.marks import boot_id
 from dreamina_async._runtime.originals import Originals
+from dreamina_async._runtime.owner import Owner
+from dreamina_async._runtime.pace import Pace
 from dreamina_async._runtime.poller import Poller, Spawn
 from dreamina_async._runtime.questions import Questions
 from dreamina_async._runtime.recall import Recall
+from dreamina_async._runtime.skew import CorrectedClock, TimedTransport
 from dreamina_async._runtime.submitter import Submitter
 from dreamina_async._runtime.supervisor import Supervisor
 from dreamina_async._runtime.transport import AiohttpTransport, Transport
 from dreamina_async._runtime.uploader import Uploader
+from dreamina_async._runtime.writer import ThreadWriter, Writer
 from dreamina_async.errors import DreaminaError
 from dreamina_async.models import MediaItem
 from dreamina_async.settings import Settings
@@ -30,11 +38,14 @@ from dreamina_async.settings import Settings
 
 @frozen
 class Doors:
-    """What a simulation puts its own things behind: clock, network, chance."""
+    """What a simulation puts its own things behind: clock, network, chance, disk."""
 
     clock: Callable[[], Clock] = LoopClock
     transport: Callable[..., Transport] = AiohttpTransport
     new_id: Callable[[], UUID] = uuid4
+    disk: Callable[[], Disk] = Disk
+    writer: Callable[[], Writer] = ThreadWriter
+    boot: Callable[[], str] = boot_id
 
 
 @frozen(eq=False, kw_only=True)
@@ -52,6 +63,7 @@ class Parts:
     recall: Recall
     questions: Questions
     uploader: Uploader
+    owner: Owner
 
 
 def put_together(
@@ -77,17 +89,24 @@ def put_together(
         on_crash: called when a part fails in a way that nobody expected.
         on_refused: called when the service no longer knows the login.
     """
-    clock = doors.clock()
-    transport = doors.transport(settings, loopback=is_loopback_url(caller.site.api))
+    clock = CorrectedClock(doors.clock())
+    loopback = is_loopback_url(caller.site.api)
+    transport = DiscreetTransport(
+        TimedTransport(doors.transport(settings, loopback=loopback), clock),
+        caller.credentials.secrets(),
+    )
     supervisor = Supervisor(on_crash)
-    jobs = Jobs(Ledger(), journal, Hub(), clock, journal.root)
-    questions = Questions(jobs, transport, caller, settings.retrying, spawn)
+    home = Home.here()
+    jobs = Jobs(Ledger(), journal, Hub(home), clock, journal.root, home)
+    pace = Pace(clock, jobs.counters, settings.retrying)
+    questions = Questions(jobs, transport, caller, settings.retrying, pace, spawn)
     downloader = Downloader(
         jobs,
         transport,
         files,
         clock,
         settings,
+        pace,
         refresh=lambda entry: poller.refresh(entry),
         originals=Originals(questions),
     )
@@ -102,12 +121,14 @@ def put_together(
         caller,
         clock,
         settings,
+        pace,
         Schedule(Ceiling(polling.rate, polling.burst), polling.batch),
         deliver=deliver,
         on_unanswered=lambda entry: submitter.resubmit(entry),
         on_refused=on_refused,
     )
-    uploader = Uploader(transport, files, caller, clock, settings, jobs.counters, supervisor.spawn)
+    uploader = Uploader(transport, files, caller, clock, settings, pace, supervisor.spawn)
+    owner = Owner(jobs, journal, caller, questions)
     submitter = Submitter(
         jobs,
         transport,
@@ -115,8 +136,10 @@ def put_together(
         caller,
         clock,
         settings,
+        pace,
         spawn=supervisor.spawn_errand,
         upload=uploader.upload_all,
+        heard=owner.heard,
     )
     return Parts(
         supervisor=supervisor,
@@ -130,4 +153,5 @@ def put_together(
         recall=Recall(jobs, journal, files, poller, supervisor.spawn, deliver),
         questions=questions,
         uploader=uploader,
+        owner=owner,
     )

@@ -11,7 +11,13 @@ from copy import copy
 
 from attrs import define, evolve, field, frozen
 
-from dreamina_async._core.backoff import backoff_after, first_look_after, next_look_after, spread
+from dreamina_async._core.backoff import (
+    backoff_after,
+    first_look_after,
+    next_look_after,
+    slows_all,
+    spread,
+)
 from dreamina_async._core.decode import StatusReply, decode_status
 from dreamina_async._core.encode import IdKind, encode_status
 from dreamina_async._core.idkinds import IdKinds, has_both, other_kind
@@ -21,6 +27,7 @@ from dreamina_async._core.reconcile import Lost, Over, Pending, Ready, Sight, Un
 from dreamina_async._core.schedule import Ask, Idle, LookAgain, Schedule
 from dreamina_async._runtime.clock import Clock
 from dreamina_async._runtime.jobs import Jobs
+from dreamina_async._runtime.pace import Pace
 from dreamina_async._runtime.transport import Transport
 from dreamina_async.errors import (
     AccountRestricted,
@@ -67,6 +74,7 @@ class Poller:
     caller: Caller
     clock: Clock
     settings: Settings
+    pace: Pace
     schedule: Schedule[_Key]
     deliver: Deliver
     on_unanswered: Callable[[Entry], bool]
@@ -77,6 +85,8 @@ class Poller:
     _calls: int = 0
     _failures: int = 0
     _refusals: int = 0
+    _said: dict[str, tuple[str, type[DreaminaError], str]] = field(factory=dict)
+    """What the log was last told of a job, or under "" of the calls as a whole."""
     _closed: DreaminaError | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -103,6 +113,15 @@ class Poller:
             DreaminaError: the call failed.
         """
         kind = self._kinds.choose(entry)
+        try:
+            return await self._look_at(entry, kind)
+        except ApiError as error:
+            if not (_is_about_the_ids(error) and has_both(entry)):
+                raise
+        # the service may not take this kind of id, and in this session nobody knows it yet
+        return await self._look_at(entry, other_kind(kind))
+
+    async def _look_at(self, entry: Entry, kind: IdKind) -> JobReport | None:
         id_ = entry.history_id if kind == "history" else entry.submit_id
         assert id_ is not None
         return await self.look(id_, kind)
@@ -142,44 +161,75 @@ class Poller:
         while True:
             # before the ledger is read, or a wake-up in between would be lost
             self._wake.clear()
-            if self._calls >= _OVERLAP:
+            if self._calls >= _OVERLAP or self.schedule.ceiling.full:
                 await self._wake.wait()
                 continue
+            self._keep_pace()
             # a timer may fire a hair early: an instant that was waited for has come
             match self.schedule.next(max(self.clock.monotonic(), reached)):
                 case Ask(kind, keys):
                     self._calls += 1
-                    spawn(self._call, kind, keys)
+                    self.pace.attempt(again=self._failures > 0)
+                    spawn(self._call, kind, keys, self._held())
                 case LookAgain(at):
                     await self.clock.wait(self._wake, at)
                     reached = reached if self._wake.is_set() else at
                 case Idle():
                     await self._wake.wait()
 
-    async def _call(self, kind: IdKind, keys: Sequence[_Key]) -> None:
+    def _keep_pace(self) -> None:
+        """What slows the whole session slows the looks, too; after a failure each is a retry."""
+        ceiling = self.schedule.ceiling
+        ceiling.pause(self.pace.paused_until)
+        if self._failures:
+            ceiling.pause(self.pace.retry_at())
+
+    def _held(self) -> Callable[[], None]:
+        """The ceiling keeps a call's place until its first byte leaves, however late that is."""
+        ceiling, held = self.schedule.ceiling, True
+        ceiling.hold(self.clock.monotonic())
+
+        def left() -> None:
+            nonlocal held
+            if held:
+                held = False
+                ceiling.left(self.clock.monotonic())
+                self._wake.set()
+
+        return left
+
+    async def _call(self, kind: IdKind, keys: Sequence[_Key], left: Callable[[], None]) -> None:
         try:
             ids = {key: self._id(key, kind) for key in keys}
             asked = tuple(dict.fromkeys(id_ for id_ in ids.values() if id_))
             if asked:
-                await self._ask(kind, keys, ids, asked)
+                await self._ask(kind, keys, ids, asked, left)
         finally:
+            left()
             self._calls -= 1
             self._wake.set()
 
     async def _ask(
-        self, kind: IdKind, keys: Sequence[_Key], ids: dict[_Key, str], asked: tuple[str, ...]
+        self,
+        kind: IdKind,
+        keys: Sequence[_Key],
+        ids: dict[_Key, str],
+        asked: tuple[str, ...],
+        left: Callable[[], None],
     ) -> None:
         counters = self.jobs.counters
         counters.status_calls += 1
         counters.status_ids += len(asked)
         request = encode_status(asked, kind, self.caller, self.clock.wall())
         try:
-            response = await self.transport.send(request)
+            response = await self.transport.send(request, left)
+            self.pace.heard()
             reply = decode_status(response, asked, now=self.clock.wall())
         except DreaminaError as error:
             self._refused(kind, keys, error)
         else:
             self._failures = self._refusals = 0
+            self._said.pop("", None)
             for key in keys:
                 await self._heard(key, kind, ids[key], reply)
 
@@ -209,10 +259,11 @@ class Poller:
         if report is not None and _speaks_of_another(entry, report):
             damaged = ProtocolError("the record carries the id of another job", "unknown")
         if damaged is not None:
-            _log.warning("job %s: its record cannot be read: %s", key, damaged)
+            self._warn(key, f"job {key}: its record cannot be read", damaged)
             if not self._overdue(entry, damaged):
                 self._again(entry)
             return
+        self._said.pop(key, None)
         if report is not None and has_both(entry):
             self._kinds.answered(kind)
         await self._merge(entry, report)
@@ -235,12 +286,24 @@ class Poller:
             case Ready(items, missing):
                 self.jobs.ready(entry, report, len(items), missing)
                 self.deliver(entry, items)
+            case Over(error) | Lost(error) if entry.finished_at is not None:
+                self._taken_back(entry, error)
             case Over(error):
                 self.jobs.failed(entry, error)
             case Lost(error):
                 self.jobs.unknown(entry, error)
             case Unanswered():
                 self._unanswered(entry)
+
+    def _taken_back(self, entry: Entry, error: DreaminaError) -> None:
+        """A job that had results once does not fail any more; the files it has are its result."""
+        _log.warning("job %s has finished before, and now: %s", entry.job_id, error)
+        if not entry.saved:
+            self.jobs.withheld(entry, error)
+            return
+        asked = entry.request.expected if entry.request is not None else 0
+        self.jobs.ready(entry, None, 0, max(entry.missing, asked - len(entry.saved)))
+        self.deliver(entry, ())
 
     async def _found(self, entry: Entry, report: JobReport) -> None:
         """A submit whose reply was lost turns out to have arrived."""
@@ -255,8 +318,8 @@ class Poller:
         if self.on_unanswered(entry):
             return
         error = JobLost(
-            "no reply came to the submit and the service shows no trace of it; it is held and "
-            "never sent again, because it may have been charged; `resume` looks again",
+            f"{_answer_to_submit(entry.error)}, and the service shows no trace of the job; it is "
+            "held and never sent again, because it may have been charged; `resume` looks again",
             "unknown",
         )
         self.jobs.unknown(entry, error)
@@ -278,6 +341,7 @@ class Poller:
             limit = self.settings.retrying.lookup_window
         if waited <= limit:
             return False
+        self._said.pop(entry.job_id, None)
         message = f"nothing could be learned of the job in {waited:.0f} s: {error}"
         self.jobs.unknown(entry, JobLost(message, "unknown"))
         return True
@@ -305,12 +369,16 @@ class Poller:
                 return
         now = self.clock.monotonic()
         pause = backoff_after(error, "status", self._failures, self.settings.retrying)
-        _log.warning("status call failed, next one in %.1f s: %s", pause, error)
+        self._warn("", "status calls fail", error)
+        _log.info("next status call in %.1f s", pause)
         self.schedule.ceiling.pause(now + pause)
+        if slows_all(error):
+            self.pace.pause(now + pause)
         if self._failures >= self.settings.retrying.attempts:
             self._fail(keys, error)
+        batch = max(1, len(keys) // 2) if _is_too_long(error) else None
         for key in keys:
-            self._put_back(key, kind, now, None)
+            self._put_back(key, kind, now, batch)
 
     def _bisect(self, kind: IdKind, keys: Sequence[_Key], error: DreaminaError) -> None:
         """One bad id may fail its whole batch: ask in halves until it stands alone."""
@@ -332,7 +400,7 @@ class Poller:
             return
         entry = self.jobs.ledger.get(key)
         if entry is not None and not entry.over and entry.sight is not None:
-            _log.warning("job %s: the service refuses to look at it: %s", key, error)
+            self._warn(key, f"job {key}: the service refuses to look at it", error)
             if self._overdue(entry, error):
                 return
             self._put(
@@ -341,6 +409,13 @@ class Poller:
                 batch=1,
                 other_id=kind == self._kinds.choose(entry),
             )
+
+    def _warn(self, about: str, text: str, error: DreaminaError) -> None:
+        """Trouble that lasts is told once, and again when its reason changes."""
+        reason = (text, type(error), error.message)  # and not the log id, which always differs
+        if self._said.get(about) != reason:
+            self._said[about] = reason
+            _log.warning("%s: %s", text, error)
 
     def _has_both(self, key: _Key) -> bool:
         entry = None if isinstance(key, _Look) else self.jobs.ledger.get(key)
@@ -370,6 +445,13 @@ class Poller:
         self._fail(tuple(self._looks), error)
 
 
+def _answer_to_submit(error: DreaminaError | None) -> str:
+    """An answer that nobody can read is one all the same, and its words may explain it."""
+    if isinstance(error, ApiError | ProtocolError):
+        return f"the submit was answered, but not so that its charge is known ({error})"
+    return "no reply came to the submit"
+
+
 def _speaks_of_another(entry: Entry, report: JobReport) -> bool:
     """S5: a record under one of our ids that carries another job's other id."""
     return any(
@@ -386,6 +468,11 @@ def _is_about_the_ids(error: DreaminaError) -> bool:
     return isinstance(error, ApiError) and not isinstance(
         error, RateLimited | ServiceUnavailable | AuthenticationError | AccountRestricted
     )
+
+
+def _is_too_long(error: DreaminaError) -> bool:
+    """A gateway that does not take so many ids in one call (H8)."""
+    return isinstance(error, ProtocolError) and error.status in (413, 414, 431)
 
 
 def _differs(before: Sight, after: Sight) -> bool:

@@ -15,6 +15,7 @@ from dreamina_async._core.backoff import backoff_after
 from dreamina_async._core.profile import Caller
 from dreamina_async._core.wire import HttpRequest, HttpResponse
 from dreamina_async._runtime.jobs import Jobs
+from dreamina_async._runtime.pace import Pace
 from dreamina_async._runtime.transport import Transport
 from dreamina_async.errors import (
     DreaminaError,
@@ -67,6 +68,7 @@ class Questions:
     transport: Transport
     caller: Caller
     policy: RetryPolicy
+    pace: Pace
     spawn: Callable[..., None]
     """Start `function(*arguments)` in the session's group; raises if it is not open."""
 
@@ -84,7 +86,10 @@ class Questions:
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         most = self.policy.attempts if attempts is None else attempts
         self.spawn(self._carry, _Question(encode, decode, most, answer))
-        return await answer
+        try:
+            return await answer
+        finally:
+            answer.cancel()  # nobody hears it any more; an interrupt alone would not say so
 
     async def _carry(self, question: _Question[T]) -> None:
         try:
@@ -95,6 +100,8 @@ class Questions:
 
     async def _send(self, question: _Question[T]) -> None:
         question.attempt += 1
+        if question.attempt == 1:
+            self.pace.attempt(again=False)
         now = self.jobs.clock.wall()
         try:
             response = await self.transport.send(question.encode(self.caller, now))
@@ -109,8 +116,7 @@ class Questions:
             if not question.answer.done():
                 question.answer.set_result(found)
             return
-        self.jobs.counters.retries += 1
-        await self.jobs.clock.sleep(pause)
+        await self.pace.before_retry(pause)
 
 
 def _passes(error: DreaminaError) -> bool:

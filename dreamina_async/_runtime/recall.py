@@ -1,8 +1,6 @@
 """Jobs known from before: out of the journal, back into the ledger. Nothing is sent by this."""
 
-import logging
-
-from attrs import define
+from attrs import define, evolve
 
 from dreamina_async._core.ledger import Entry
 from dreamina_async._core.media import plan
@@ -14,8 +12,6 @@ from dreamina_async._runtime.poller import Deliver, Poller, Spawn
 from dreamina_async._runtime.submitter import first_sight
 from dreamina_async.errors import DreaminaError, JobError
 from dreamina_async.models import JobState
-
-_log = logging.getLogger("dreamina_async")
 
 
 @define(eq=False)
@@ -102,9 +98,11 @@ class Recall:
     async def _second_look(self, entry: Entry) -> None:
         try:
             report = await self.poller.refresh(entry)
-        except DreaminaError as error:  # then it stays as it was
-            _log.info("job %s: no second look: %s", entry.job_id, error)
-            report = None
+        except DreaminaError as error:  # on the disk it stays as it was
+            if not entry.over:
+                entry.result = None
+                self.jobs.give_up(entry, _not_looked(entry, error), keep=False)
+            return
         if entry.over:
             return
         more = plan(report.items, entry.saved) if report is not None else []
@@ -155,6 +153,8 @@ class Recall:
                 entry.result, entry.over = result_of(entry), True
                 return
             case JobState.UNKNOWN:
+                # or the next opening of the journal would take it for one that never left
+                entry.maybe_sent = True
                 self.jobs.ledger.move(entry, JobState.INTENT)
             case JobState.READY | JobState.DONE:
                 # its URLs were signed long ago: the next report brings fresh ones
@@ -163,3 +163,9 @@ class Recall:
                 pass
         entry.error = None
         self.poller.track(entry, first_sight(entry, self.jobs.clock), at_once=True)
+
+
+def _not_looked(entry: Entry, error: DreaminaError) -> DreaminaError:
+    files = len(entry.saved)
+    message = f"its {files} files are there, but the missing one cannot be looked for: "
+    return evolve(error, message=message + error.message, charged="yes")

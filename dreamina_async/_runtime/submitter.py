@@ -14,7 +14,13 @@ from functools import partial
 
 from attrs import define, evolve, field
 
-from dreamina_async._core.backoff import Step, SubmitVerdict, submit_verdict
+from dreamina_async._core.backoff import (
+    Step,
+    SubmitVerdict,
+    backoff_after,
+    slows_all,
+    submit_verdict,
+)
 from dreamina_async._core.decode import SubmitReply, decode_submit
 from dreamina_async._core.encode import encode_generate
 from dreamina_async._core.ledger import Entry
@@ -23,9 +29,17 @@ from dreamina_async._core.reconcile import Sight
 from dreamina_async._core.window import Window
 from dreamina_async._runtime.clock import Clock
 from dreamina_async._runtime.jobs import Jobs, charged_in
+from dreamina_async._runtime.pace import HAIR, Pace
 from dreamina_async._runtime.poller import Poller, Spawn
 from dreamina_async._runtime.transport import Transport
-from dreamina_async.errors import AccountRestricted, AuthenticationError, DreaminaError
+from dreamina_async.errors import (
+    AccountRestricted,
+    AuthenticationError,
+    DreaminaError,
+    ProtocolError,
+    StorageError,
+    TransportError,
+)
 from dreamina_async.images import ImageRef
 from dreamina_async.models import JobReport, JobState
 from dreamina_async.requests import MediaKind, Request
@@ -35,10 +49,6 @@ _log = logging.getLogger("dreamina_async")
 
 _COOL_DOWN = 600.0
 """Seconds after a risk-control answer in which nothing is submitted (AIC's figure)."""
-
-_HAIR = 0.001
-"""Seconds by which a timer may fire early; less is not worth waiting for."""
-
 
 Upload = Callable[[Request], Awaitable[tuple[ImageRef, ...]]]
 """Brings a request's images to the service, each content once."""
@@ -54,8 +64,11 @@ class Submitter:
     caller: Caller
     clock: Clock
     settings: Settings
+    pace: Pace
     spawn: Spawn
     upload: Upload
+    heard: Callable[[str | None], None] = lambda _: None
+    """Called with the user id that a reply names."""
     _windows: dict[MediaKind, Window] = field(
         factory=lambda: {"image": Window(), "video": Window()}
     )
@@ -65,6 +78,11 @@ class Submitter:
     _turns: dict[Entry, object] = field(factory=dict)
     """Whose call of `submit` may send an entry: the latest one's."""
     _round: int = 0
+    _troubles: int = 0
+    """Pauses in a row after which nothing was accepted: all submits share one backoff."""
+    _sending: int = 0
+    _held_until: float = float("-inf")
+    """Nothing is submitted before: the next in line would fail alike."""
     _last_stop: DreaminaError | None = None
     _restricted_until: float = float("-inf")
 
@@ -112,15 +130,22 @@ class Submitter:
         images = await self._uploaded(entry)
         verdict: SubmitVerdict | None = SubmitVerdict(Step.RETRY)
         while verdict is not None:
-            await self._until_window_opens(entry, called_in_round)
+            again = attempt > 0 or entry.maybe_sent
+            await self._until_it_may_go(entry, called_in_round, again=again)
             async with self._slots:
                 if entry.over or self._turns.get(entry) is not turn:  # nothing was sent
                     return
                 self._check_not_stopped(called_in_round)
-                if not self._window_open(entry):
+                if not self._may_go(entry, again=again):
                     continue
                 attempt += 1
-                verdict = await self._send(entry, images, attempt)
+                self.pace.attempt(again=again)
+                self._sending += 1
+                try:
+                    verdict = await self._send(entry, images, attempt, called_in_round)
+                finally:
+                    self._sending -= 1
+                    self.stir()
             if verdict is not None:
                 await self._pause(entry, verdict)
 
@@ -140,24 +165,28 @@ class Submitter:
             raise
 
     async def _send(
-        self, entry: Entry, images: Sequence[ImageRef], attempt: int
+        self, entry: Entry, images: Sequence[ImageRef], attempt: int, called_in_round: int
     ) -> SubmitVerdict | None:
         """One request; None when its outcome is settled or being looked up."""
         assert entry.request is not None
         assert entry.submit_id is not None
+        since = self.clock.monotonic()
         await self.jobs.intend(entry)
         if entry.over:  # given up while that was written: nothing was sent
             if entry.error is not None and entry.state is JobState.INTENT:
                 self._take_back(entry, entry.error)
             return None
         try:
-            reply = await self._post(entry, images)
+            reply = await self._post(entry, images, called_in_round)
         except DreaminaError as error:
-            return self._judge(entry, error, attempt)
-        await self._accept(entry, reply)
+            return self._judge(entry, error, attempt, since)
+        self._troubles = 0
+        await self._accept(entry, reply, since)
         return None
 
-    async def _post(self, entry: Entry, images: Sequence[ImageRef]) -> SubmitReply:
+    async def _post(
+        self, entry: Entry, images: Sequence[ImageRef], called_in_round: int
+    ) -> SubmitReply:
         assert entry.request is not None
         assert entry.submit_id is not None
         # signed anew for every attempt: an old device-time is refused
@@ -165,20 +194,55 @@ class Submitter:
             entry.request, entry.submit_id, self.caller, self.clock.wall(), images
         )
         self.jobs.counters.submits += 1
-        mark = partial(self.jobs.journal.mark_sent, entry.submit_id)
-        response = await self.transport.send(request, mark)
-        return decode_submit(response, entry.submit_id, now=self.clock.wall())
+        leave = partial(self._leave, entry.submit_id, called_in_round)
+        response = await self.transport.send(request, leave)
+        self.pace.heard()
+        reply = decode_submit(response, entry.submit_id, now=self.clock.wall())
+        if reply.submit_id is None:
+            await self._check_is_new(entry, reply)
+        return reply
 
-    async def _accept(self, entry: Entry, reply: SubmitReply) -> None:
+    async def _check_is_new(self, entry: Entry, reply: SubmitReply) -> None:
+        """A reply that names only a history id must not name another job's (S22).
+
+        Raises:
+            ProtocolError: it does; nobody knows what became of this job.
+        """
+        assert reply.history_id is not None
+        known = self.jobs.ledger.by_history(reply.history_id)
+        known = known or await self.jobs.journal.get(reply.history_id)
+        if known is not None and known.job_id != entry.job_id:
+            raise ProtocolError("the reply names another job's record", "unknown")
+
+    def _leave(self, submit_id: str, called_in_round: int) -> None:
+        """Right before the first byte: much may have been heard while the way was made.
+
+        Raises:
+            DreaminaError: why it must not leave after all.
+        """
+        stop = self._last_stop if called_in_round != self._round else None
+        if isinstance(self.jobs.stopped, AuthenticationError | StorageError):
+            stop = self.jobs.stopped
+        if stop is not None:
+            raise evolve(stop, charged="no")
+        self.jobs.journal.mark_sent(submit_id)
+
+    async def _accept(self, entry: Entry, reply: SubmitReply, since: float) -> None:
         await self.jobs.accepted(entry, reply.history_id)
+        self.heard(reply.uid)
         if entry.over:
             return
-        self.poller.track(entry, first_sight(entry, self.clock, reply.report))
+        sight = evolve(first_sight(entry, self.clock, reply.report), since=since)
+        self.poller.track(entry, sight)
 
-    def _judge(self, entry: Entry, error: DreaminaError, attempt: int) -> SubmitVerdict | None:
+    def _judge(
+        self, entry: Entry, error: DreaminaError, attempt: int, since: float
+    ) -> SubmitVerdict | None:
         if entry.over:  # given up while its request was on its way
             return None
-        verdict = submit_verdict(error, entry.job_id, attempt, self.settings.retrying)
+        policy, failed = self.settings.retrying, max(attempt, self._troubles)
+        verdict = submit_verdict(error, entry.job_id, failed, policy, self.pace.silent_for)
+        self._learn(verdict.step, error)
         _log.info("submit of job %s: %s: %s", entry.job_id, verdict.step.name, error)
         match verdict.step:
             case Step.RETRY | Step.WAIT_FOR_SLOT:
@@ -188,8 +252,10 @@ class Submitter:
                 return verdict
             case Step.LOOK_UP:
                 entry.maybe_sent = True
+                entry.error = error  # what is known, should nothing more ever be
                 self.jobs.waits(entry, error)
-                self.poller.track(entry, first_sight(entry, self.clock), at_once=True)
+                sight = evolve(first_sight(entry, self.clock), since=since)
+                self.poller.track(entry, sight, at_once=True)
             case Step.STOP:
                 self._stop(error)
                 self._turn_away(entry, error, final=False)
@@ -232,10 +298,37 @@ class Submitter:
         others = self.jobs.ledger.at_service(entry.kind) - (entry.state is JobState.INTENT)
         return self._windows[entry.kind].allows(others)
 
-    async def _until_window_opens(self, entry: Entry, round_: int) -> None:
-        while not entry.over and round_ == self._round and not self._window_open(entry):
+    def _learn(self, step: Step, error: DreaminaError) -> None:
+        """What failed for one would fail for the next in line: nobody goes for a while."""
+        if step not in (Step.RETRY, Step.LOOK_UP):
+            if not isinstance(error, TransportError):
+                self._troubles = 0  # it was understood, and answered
+            return
+        now = self.clock.monotonic()
+        if now >= self._held_until:  # else it had left before the trouble was known
+            self._troubles += 1
+        pause = backoff_after(error, "submit", self._troubles, self.settings.retrying)
+        self._held_until = max(self._held_until, now + pause)
+        if slows_all(error):
+            self.pace.pause(now + pause)
+
+    def _opens_at(self, *, again: bool) -> float:
+        opens = max(self._held_until, self.pace.paused_until)
+        return max(opens, self.pace.retry_at()) if again else opens
+
+    def _has_room(self, entry: Entry) -> bool:
+        """In trouble one goes ahead and tries; the others would only share its fate."""
+        return self._window_open(entry) and not (self._troubles and self._sending)
+
+    def _may_go(self, entry: Entry, *, again: bool) -> bool:
+        wait = self._opens_at(again=again) - self.clock.monotonic()
+        return wait <= HAIR and self._has_room(entry)
+
+    async def _until_it_may_go(self, entry: Entry, round_: int, *, again: bool) -> None:
+        while not entry.over and round_ == self._round and not self._may_go(entry, again=again):
+            until = self._opens_at(again=again) if self._has_room(entry) else None
             self._stirred.clear()
-            await self._stirred.wait()
+            await self.clock.wait(self._stirred, until)
 
     async def _pause(self, entry: Entry, verdict: SubmitVerdict) -> None:
         after = verdict.after
@@ -245,7 +338,7 @@ class Submitter:
             if running:  # then the window opens when one of ours has ended
                 after = min(after, self.settings.retrying.base)
         until, round_ = self.clock.monotonic() + after, self._round
-        while not entry.over and round_ == self._round and until - self.clock.monotonic() > _HAIR:
+        while not entry.over and round_ == self._round and until - self.clock.monotonic() > HAIR:
             self._stirred.clear()
             await self.clock.wait(self._stirred, until)
 
@@ -288,7 +381,8 @@ def first_sight(entry: Entry, clock: Clock, report: JobReport | None = None) -> 
         entry.kind,
         since=clock.monotonic() - age,
         expected=entry.request.expected if entry.request else None,
-        answered=entry.state not in (JobState.INTENT, JobState.UNKNOWN),
+        # one that has a history id was accepted once, whatever could be learned of it since
+        answered=bool(entry.history_id) or entry.state not in (JobState.INTENT, JobState.UNKNOWN),
         ours=entry.sent_at is not None,
     )
     if report is None:

@@ -7,21 +7,25 @@ group: they start, signal and await this task.
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
 import anyio.abc
 
-from dreamina_async._runtime.finishing import settled
+from dreamina_async._runtime.finishing import settled, to_completion
 
 Work = Callable[..., Coroutine[Any, Any, None]]
+
+_within: ContextVar["Supervisor | None"] = ContextVar("dreamina_supervisor", default=None)
+"""Whose task this is, or a task that it has started."""
 
 
 class Supervisor:
     """Starts tasks, and ends them all.
 
     Args:
-        on_crash: called with the error that ended the group, if one did.
+        on_crash: called with the error that ended the group before it was told to stop.
     """
 
     def __init__(self, on_crash: Callable[[BaseException], None]) -> None:
@@ -46,15 +50,27 @@ class Supervisor:
                 started.set_result(None)
                 await self._stop.wait()
                 group.cancel_scope.cancel()
-        except Exception as error:  # noqa: BLE001 - handed on: every waiter hears of it
+        except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - every waiter hears of it
             self._on_crash(_single(error))
+        except asyncio.CancelledError as error:  # by a stranger: nobody may wait on for ever
+            if not self._stop.is_set():
+                self._on_crash(error)
+            raise
         finally:
             self._group = None
+
+    def owns_caller(self) -> bool:
+        """Whether the caller is one of the group's tasks, and so cannot wait for its end."""
+        return _within.get() is self
 
     def spawn(self, function: Work, *arguments: Any) -> None:
         """Start a task that may be ended at any time."""
         if self._group is not None:
-            self._group.start_soon(function, *arguments)
+            self._group.start_soon(self._run, function, arguments)
+
+    async def _run(self, function: Work, arguments: tuple[Any, ...]) -> None:
+        _within.set(self)
+        await function(*arguments)
 
     def spawn_errand(self, function: Work, *arguments: Any) -> None:
         """Start a task that `stop` waits for, for a while."""
@@ -65,7 +81,7 @@ class Supervisor:
 
     async def _run_errand(self, function: Work, arguments: tuple[Any, ...]) -> None:
         try:
-            await function(*arguments)
+            await self._run(function, arguments)
         finally:
             self._errands -= 1
             if self._errands == 0:
@@ -81,7 +97,7 @@ class Supervisor:
         finally:
             self._stop.set()
             if self._task is not None:
-                await asyncio.wait([self._task])
+                await to_completion(asyncio.wait([self._task]))
 
 
 def _single(error: BaseException) -> BaseException:

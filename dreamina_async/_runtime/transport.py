@@ -11,7 +11,8 @@ import os
 import socket
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from types import MappingProxyType, TracebackType
+from typing import Protocol, Self
 from urllib.parse import urljoin
 
 import aiohttp
@@ -20,7 +21,7 @@ from aiohttp.resolver import ThreadedResolver
 from attrs import frozen
 from yarl import URL
 
-from dreamina_async._core.media import check_media_url, is_public_address
+from dreamina_async._core.media import MEDIA_HOSTS, check_media_url, is_public_address
 from dreamina_async._core.profile import is_loopback
 from dreamina_async._core.upload import check_upload_url
 from dreamina_async._core.wire import HttpRequest, HttpResponse
@@ -31,7 +32,12 @@ from dreamina_async.settings import Settings
 MAX_REPLY = 8 << 20
 """Bytes of an API reply after decompression; ten finished records are a third of a MiB."""
 
+_SLOWEST_REPLY = 5
+"""How many times the silence it is allowed an API reply may take, or the head of a media reply:
+aiohttp's timer for silence begins anew with every byte, also with those that say nothing."""
+
 _MAX_HOPS = 3
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -80,13 +86,45 @@ class Transport(Protocol):
         """
         ...
 
-    def stream(self, url: str) -> AbstractAsyncContextManager[MediaStream]:
-        """One media fetch."""
+    def stream(
+        self, url: str, headers: Mapping[str, str] = _NO_HEADERS
+    ) -> AbstractAsyncContextManager[MediaStream]:
+        """One media fetch, with headers of its own such as Range."""
         ...
 
     async def aclose(self) -> None:
         """Close every connection."""
         ...
+
+
+class _ReplyTimer:
+    """Ends a call whose reply takes too long; runs from when its request has left.
+
+    From no earlier on: the wait for a place in the pool is nobody's fault.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._limit = asyncio.timeout(None)
+        self._over = False
+
+    async def __aenter__(self) -> Self:
+        await self._limit.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over = True
+        await self._limit.__aexit__(kind, error, trace)
+
+    def start(self) -> None:
+        """The request has left; or once more, as aiohttp repeats a GET by itself."""
+        if not self._over and not self._limit.expired():
+            self._limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
 
 
 class _AnnouncedBody(aiohttp.BytesPayload):
@@ -96,8 +134,11 @@ class _AnnouncedBody(aiohttp.BytesPayload):
     own, once a connection is there; nothing earlier is as close to the first byte.
     """
 
-    def __init__(self, body: bytes, announce: Callable[[], None] | None) -> None:
+    def __init__(
+        self, body: bytes, timer: _ReplyTimer, announce: Callable[[], None] | None
+    ) -> None:
         super().__init__(body)
+        self._timer = timer
         self._announce = announce
         self.refusal: DreaminaError | None = None
 
@@ -110,6 +151,7 @@ class _AnnouncedBody(aiohttp.BytesPayload):
             except DreaminaError as error:
                 self.refusal = error
                 raise
+        self._timer.start()
         await super().write_with_length(writer, content_length)
 
 
@@ -122,10 +164,13 @@ class _StreamedBody(aiohttp.Payload):
         at_rest: nobody reads from the blocks.
     """
 
-    def __init__(self, blocks: AsyncIterable[bytes], size: int, patience: float) -> None:
+    def __init__(
+        self, blocks: AsyncIterable[bytes], size: int, timer: _ReplyTimer, patience: float
+    ) -> None:
         super().__init__(blocks)
         self._blocks = blocks
         self._length = size
+        self._timer = timer
         self._patience = patience
         self.refusal: DreaminaError | None = None
         self.at_rest = asyncio.Event()
@@ -145,6 +190,7 @@ class _StreamedBody(aiohttp.Payload):
                 # the timer for silence begins after the body only
                 async with asyncio.timeout(self._patience):
                     await writer.write(block)
+            self._timer.start()
         except DreaminaError as error:
             self.refusal = error
             raise
@@ -170,21 +216,41 @@ class _AiohttpStream:
             raise failure
 
 
-class _PublicOnlyResolver(AbstractResolver):
-    """Resolves names, and refuses what leads into a private network.
+class _Resolver(AbstractResolver):
+    """Resolves names, and not for ever: aiohttp's timer for connecting begins after that."""
+
+    def __init__(self, patience: float) -> None:
+        self._inner = ThreadedResolver()
+        self._patience = patience
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        try:
+            async with asyncio.timeout(self._patience):
+                return await self._inner.resolve(host, port, family)
+        except TimeoutError:
+            raise OSError("no answer from the name service in time") from None
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class _PublicOnlyResolver(_Resolver):
+    """Refuses what leads into a private network.
 
     The check stands at the address that is about to be connected to, so a name that changes
     its mind between check and use gains nothing.
     """
 
-    def __init__(self, *, loopback: bool) -> None:
-        self._inner = ThreadedResolver()
+    def __init__(self, patience: float, *, loopback: bool) -> None:
+        super().__init__(patience)
         self._loopback = loopback
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
+        found = await super().resolve(host, port, family)
         allowed = [one for one in found if self._allows(host, one["host"])]
         if not allowed:
             raise OSError(f"{host} resolves to no public address")
@@ -193,22 +259,25 @@ class _PublicOnlyResolver(AbstractResolver):
     def _allows(self, host: str, address: str) -> bool:
         return is_public_address(address) or (self._loopback and is_loopback(host))
 
-    async def close(self) -> None:
-        await self._inner.close()
-
 
 class AiohttpTransport:
     """The door as it is in earnest. Make it inside a running loop."""
 
     def __init__(self, settings: Settings, *, loopback: bool) -> None:
         self._loopback = loopback
+        self._hosts = (*MEDIA_HOSTS, *settings.downloading.hosts)
         self._patience = settings.read_timeout
+        self._longest = _SLOWEST_REPLY * settings.read_timeout
         # no `total`: it would count the wait for a pool slot, and cut long videos
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=settings.connect_timeout, sock_read=settings.read_timeout
         )
         self._api = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=settings.submits + 8, keepalive_timeout=15),
+            connector=aiohttp.TCPConnector(
+                limit=settings.submits + 8,
+                keepalive_timeout=15,
+                resolver=_Resolver(settings.connect_timeout),
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=timeout,
             trust_env=False,
@@ -217,7 +286,7 @@ class AiohttpTransport:
             connector=aiohttp.TCPConnector(
                 limit=settings.downloading.parallel + 4,
                 keepalive_timeout=15,
-                resolver=_PublicOnlyResolver(loopback=loopback),
+                resolver=_PublicOnlyResolver(settings.connect_timeout, loopback=loopback),
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=timeout,
@@ -231,9 +300,11 @@ class AiohttpTransport:
         self, request: HttpRequest, announce: Callable[[], None] | None = None
     ) -> HttpResponse:
         failure: DreaminaError
-        body = _AnnouncedBody(request.body, announce)
+        timer = _ReplyTimer(self._longest)
+        body = _AnnouncedBody(request.body, timer, announce)
         try:
-            return await self._exchange(self._api, request, body)
+            async with timer:
+                return await self._exchange(self._api, request, body)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             failure = body.refusal or _translated(error)
         # raised outside the `except`: aiohttp's errors show the request's headers in their
@@ -257,11 +328,13 @@ class AiohttpTransport:
     async def upload(
         self, request: HttpRequest, body: AsyncIterable[bytes], size: int
     ) -> HttpResponse:
-        check_upload_url(request.url, loopback=self._loopback)
+        check_upload_url(request.url, loopback=self._loopback, hosts=self._hosts)
         failure: DreaminaError
-        streamed = _StreamedBody(body, size, self._patience)
+        timer = _ReplyTimer(self._longest)
+        streamed = _StreamedBody(body, size, timer, self._patience)
         try:
-            return await self._exchange(self._media, request, streamed)
+            async with timer:
+                return await self._exchange(self._media, request, streamed)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             failure = streamed.refusal or _translated(error)
         finally:
@@ -269,20 +342,22 @@ class AiohttpTransport:
         raise failure  # outside the `except`, as above
 
     @asynccontextmanager
-    async def stream(self, url: str) -> AsyncGenerator[MediaStream, None]:
-        response = await self._follow(url)
+    async def stream(
+        self, url: str, headers: Mapping[str, str] = _NO_HEADERS
+    ) -> AsyncGenerator[MediaStream, None]:
+        response = await self._follow(url, headers)
         try:
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            yield _AiohttpStream(response.status, headers, response.content)
+            named = {name.lower(): value for name, value in response.headers.items()}
+            yield _AiohttpStream(response.status, named, response.content)
         finally:
             # an unread body makes the connection unusable: close, do not release
             response.close()
 
-    async def _follow(self, url: str) -> aiohttp.ClientResponse:
+    async def _follow(self, url: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         """Fetch, following a few redirects by hand so that each target is checked."""
         for _ in range(_MAX_HOPS + 1):
-            check_media_url(url, loopback=self._loopback)
-            response = await self._get(url)
+            check_media_url(url, loopback=self._loopback, hosts=self._hosts)
+            response = await self._get(url, headers)
             if response.status not in _REDIRECTS or "Location" not in response.headers:
                 return response
             location = response.headers["Location"]
@@ -290,18 +365,24 @@ class AiohttpTransport:
             url = _joined(url, location)
         raise ProtocolError("the media URL redirects too often", "yes")
 
-    async def _get(self, url: str) -> aiohttp.ClientResponse:
+    async def _get(self, url: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         failure: DreaminaError
         try:
-            # `encoded=True`: yarl would rewrite %2F and %7E, and the signature with them
-            return await self._media.get(URL(url, encoded=True), allow_redirects=False)
+            # nobody waits for a place in this pool; the body's pace is the caller's to judge
+            async with asyncio.timeout(self._longest):
+                # `encoded=True`: yarl would rewrite %2F and %7E, and the signature with them
+                return await self._media.get(
+                    URL(url, encoded=True), headers=headers, allow_redirects=False
+                )
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             failure = _translated(error)
         raise failure
 
     async def aclose(self) -> None:
-        await self._api.close()
-        await self._media.close()
+        try:
+            await self._api.close()
+        finally:  # a loop that is torn down cancels this; both are to be closed
+            await self._media.close()
         # TLS connections finish closing in the loop's next turns
         await asyncio.sleep(0)
 

@@ -39,7 +39,7 @@ from dreamina_async._core.wire import HttpRequest, HttpResponse
 from dreamina_async._runtime.clock import Clock
 from dreamina_async._runtime.files import Files, ImageChanged
 from dreamina_async._runtime.finishing import gathered, settled
-from dreamina_async._runtime.jobs import Counters
+from dreamina_async._runtime.pace import Pace
 from dreamina_async._runtime.poller import Spawn
 from dreamina_async._runtime.transport import Transport
 from dreamina_async.errors import (
@@ -85,7 +85,7 @@ class Uploader:
     caller: Caller
     clock: Clock
     settings: Settings
-    counters: Counters
+    pace: Pace
     spawn: Spawn
     _slots: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(_AT_ONCE))
     _uploads: dict[str, "asyncio.Future[ImageRef]"] = field(factory=dict)
@@ -229,6 +229,7 @@ class Uploader:
         """
         hosts = deque(place.hosts)
         attempt = 0
+        self.pace.attempt(again=False)
         while True:
             attempt += 1
             try:
@@ -288,6 +289,7 @@ class Uploader:
         decode: Callable[[HttpResponse, float], T],
     ) -> T:
         attempt = 0
+        self.pace.attempt(again=False)
         while True:
             attempt += 1
             request = encode(self.clock.wall())  # signed anew: the time is part of it
@@ -302,8 +304,7 @@ class Uploader:
         if not worth_repeating(error) or attempt >= policy.attempts:
             raise error
         _log.info("upload: %s; trying again", error)
-        self.counters.retries += 1
-        await self.clock.sleep(backoff_after(error, key, attempt, policy))
+        await self.pace.before_retry(backoff_after(error, key, attempt, policy))
 
 
 class _Rejected(Exception):

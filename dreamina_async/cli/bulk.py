@@ -50,8 +50,11 @@ def bulk(path: Path, reading: dict[str, Any], options: BulkOptions, common: Comm
     """
     output = common.output()
     manifest = Manifest.load(path, **reading)
-    good, bad = _survey(manifest)
+    known = _sent_before(manifest, options, common)
+    good, bad = _survey(manifest, known)
     _report_bad(bad, output, manifest)
+    for name, meant in manifest.near_misses().items():
+        output.complain(f"{path}: the column {name!r} is ignored; did you mean {meant!r}?")
     if bad and not (options.skip_invalid and good):
         raise UsageError(
             f"{path}: {len(bad)} of {good + len(bad)} rows are bad, so nothing was sent; "
@@ -61,8 +64,9 @@ def bulk(path: Path, reading: dict[str, Any], options: BulkOptions, common: Comm
         asyncio.run(_show_plan(manifest, common, output))
         return Exit.FAILED if bad else Exit.DONE
     if options.max_credits is not None:
-        check_priced(entry.request for entry in manifest.entries())
-    rows = _Rows(manifest, options.max_in_flight, options.max_credits)
+        new = (entry for entry in manifest.entries() if entry.key not in known)
+        check_priced(entry.request for entry in new if not entry.problem)
+    rows = _Rows(manifest, options.max_in_flight, options.max_credits, known, output)
     work = Work(
         open=common.session,
         jobs=rows.jobs,
@@ -76,12 +80,22 @@ def bulk(path: Path, reading: dict[str, Any], options: BulkOptions, common: Comm
     return asyncio.run(carry_out(work, output))
 
 
-def _survey(manifest: Manifest) -> tuple[int, list[BadRow]]:
+def _sent_before(manifest: Manifest, options: BulkOptions, common: Common) -> frozenset[str]:
+    """The keys of rows that are not sent again; looked up only where it matters."""
+    matters = options.max_credits is not None or any(one.problem for one in manifest.entries())
+    if not matters:
+        return frozenset()
+    return frozenset(asyncio.run(_known(list(manifest.entries()), common)) or ())
+
+
+def _survey(manifest: Manifest, known: frozenset[str]) -> tuple[int, list[BadRow]]:
     good = 0
     bad: list[BadRow] = []
     for row in manifest.rows():
         if isinstance(row, BadRow):
             bad.append(row)
+        elif row.problem and row.key not in known:
+            bad.append(BadRow(row.line, row.problem))
         else:
             good += 1
     return good, bad
@@ -103,7 +117,9 @@ class _Rows:
     _manifest: Manifest
     _max_in_flight: int | None
     _max_credits: int | None
-    _lines: dict[str, int] = field(factory=dict, init=False)
+    _known: frozenset[str]
+    _output: Output
+    _entries: dict[str, Entry] = field(factory=dict, init=False)
 
     async def jobs(self, session: DreaminaSession, tally: Tally) -> Jobs:
         submissions = self._submissions(session)
@@ -113,12 +129,23 @@ class _Rows:
                 yield job
 
     def facts(self, job: Job) -> dict[str, Any]:
-        return {"line": self._lines.pop(job.submit_id or "", None)}
+        entry = self._entries.pop(job.submit_id or "", None)
+        if entry is None:
+            return {"line": None}
+        if job.request is not None and job.request.images != entry.request.images:
+            # the key holds paths as they are written, so another folder's picture has it too
+            self._output.complain(
+                f"line {entry.line}: sent before with {_names(job.request)}; with "
+                f"{_names(entry.request)} it is not sent again (use another --out for that)"
+            )
+        return {"line": entry.line}
 
     async def _submissions(self, session: DreaminaSession) -> AsyncIterator[Submission]:
         for entry in self._manifest.entries():
+            if entry.problem and entry.key not in self._known:
+                continue
             submit_id = session.submit_id_for(entry.key)
-            self._lines[submit_id] = entry.line
+            self._entries[submit_id] = entry
             yield Submission(entry.request, submit_id)
 
 
@@ -126,6 +153,7 @@ async def _show_plan(manifest: Manifest, common: Common, output: Output) -> None
     """Say what would be sent; nothing leaves this machine."""
     entries = list(manifest.entries())
     known = await _known(entries, common)
+    entries = [one for one in entries if not one.problem or one.key in (known or {})]
     for entry in entries:
         state = (known or {}).get(entry.key)
         (price,) = (0,) if state else quote([entry.request]).prices
@@ -155,8 +183,13 @@ async def _known(entries: list[Entry], common: Common) -> dict[str, JobState] | 
     return {key: state for key, state in found.items() if state is not JobState.PLANNED}
 
 
+def _names(request: Request) -> str:
+    return ", ".join(str(one) if isinstance(one, Path) else "an image" for one in request.images)
+
+
 def _in_words(request: Request) -> str:
     size = request.resolution or "default size"
     amount = f"{request.duration} s" if isinstance(request, VideoRequest) else f"×{request.count}"
     facts = f"{request.kind} {request.model} {request.ratio} {size} {amount}"
-    return f"{facts}: {shown(request.prompt, 80)}"
+    images = ", ".join(one.name if isinstance(one, Path) else "an image" for one in request.images)
+    return f"{facts}{f' from {images}' if images else ''}: {shown(request.prompt, 80)}"

@@ -9,6 +9,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 from functools import cache
 from hashlib import blake2b
 from itertools import islice
@@ -18,6 +19,7 @@ from typing import Any
 from attrs import evolve, fields, frozen
 
 from dreamina_async import (
+    ImageData,
     ImageRequest,
     InvalidRequest,
     Request,
@@ -52,13 +54,21 @@ _FIRST_FIELDS = {"kind", "prompt", "model", "ratio", "resolution", "count", "dur
 }
 
 
+_MEANT = {"ref": "references", "refs": "references", "image": "references"}
+
+
 @frozen
 class Entry:
-    """One good row: where it stands, what it asks for, and the key it is known by."""
+    """One good row: where it stands, what it asks for, and the key it is known by.
+
+    Attributes:
+        problem: why it cannot be sent now; a row that was sent before needs its images no more.
+    """
 
     line: int
     request: Request
     key: str
+    problem: str = ""
 
 
 @frozen
@@ -125,6 +135,17 @@ class Manifest:
         if not found:
             raise ManifestError(self.name, "there is no row in it")
 
+    def near_misses(self) -> dict[str, str]:
+        """Columns that are ignored although their names look like those of fields."""
+        records = read_records(self.name, self.suffix, self.text, self.prompt_column)
+        names: set[str] = set()
+        for record in islice(records, self.limit):
+            if isinstance(record, Record):
+                names.update(record.cells)
+        names -= {*_READ, column_name(self.prompt_column), "prompt"}
+        found = {name: _MEANT.get(name) or get_close_matches(name, _READ, 1, 0.8) for name in names}
+        return {name: "".join(meant) for name, meant in sorted(found.items()) if meant}
+
     def entries(self) -> Iterator[Entry]:
         """The good rows in order."""
         return (row for row in self.rows() if isinstance(row, Entry))
@@ -132,14 +153,14 @@ class Manifest:
     def _entry(self, record: Record, seen: Counter[bytes]) -> Entry | BadRow:
         try:
             request = _request(record.cells, column_name(self.prompt_column), self.defaults)
-            placed = _placed(request, self.folder)
         except InvalidRequest as error:
             return BadRow(record.line, str(error))
+        placed = _placed(request, self.folder)
         # the key holds the paths as they are written: a folder that moves changes no row
         text = _canonical(request)
         digest = blake2b(text.encode(), digest_size=16).digest()
         seen[digest] += 1
-        return Entry(record.line, placed, f"{text}#{seen[digest]}")
+        return Entry(record.line, placed, f"{text}#{seen[digest]}", _missing_image(placed))
 
 
 def request_key(request: Request, occurrence: int = 1) -> str:
@@ -168,34 +189,38 @@ def _request(cells: Mapping[str, Any], prompt_column: str, defaults: Mapping[str
     if prompt_column in filled:
         given["prompt"] = filled[prompt_column]
     kind = given.get("kind", defaults.get("kind", "image"))
+    if kind == "image" and (frames := {"first_frame", "last_frame"} & given.keys()):
+        raise InvalidRequest(
+            f"{min(frames)} is for videos: say so in a column 'kind'", field=min(frames)
+        )
+    if "first_frame" in given:
+        given.setdefault("prompt", "")  # the frame speaks for itself
     return request_from_dict({**_fitting(defaults, kind), **given, "kind": kind})
 
 
 def _placed(request: Request, folder: Path) -> Request:
-    """The same request, its images' paths as seen from here.
-
-    Raises:
-        InvalidRequest: one of them is not there.
-    """
+    """The same request, its images' paths as seen from here."""
     if isinstance(request, VideoRequest):
         return evolve(
             request,
-            first_frame=_seen_from(folder, request.first_frame, "first_frame"),
-            last_frame=_seen_from(folder, request.last_frame, "last_frame"),
+            first_frame=_seen_from(folder, request.first_frame),
+            last_frame=_seen_from(folder, request.last_frame),
         )
-    if not request.references:
-        return request
-    found = [_seen_from(folder, one, "references") for one in request.references]
-    return evolve(request, references=found)
+    found = [_seen_from(folder, one) for one in request.references]
+    return evolve(request, references=found) if found else request
 
 
-def _seen_from(folder: Path, image: Any, field: str) -> Any:
-    if not isinstance(image, Path):
-        return image
-    path = folder / image
-    if not path.is_file():
-        raise InvalidRequest(f"{field}: there is no file {path}", field=field)
-    return path
+def _seen_from(folder: Path, image: Any) -> Any:
+    return folder / image if isinstance(image, Path) else image
+
+
+def _missing_image(request: Request) -> str:
+    for image in request.images:
+        if isinstance(image, Path) and not image.is_file():
+            return f"there is no file {image}"
+        if isinstance(image, ImageData):
+            return "an image is named by its digest alone; give its path"
+    return ""
 
 
 def _fitting(defaults: Mapping[str, Any], kind: str) -> dict[str, Any]:

@@ -81,9 +81,20 @@ Via = Annotated[
     str | None, Parameter(help="web, or mcp for the intranet's endpoint.", group=REQUEST)
 ]
 
+
+def _above_zero(_: object, seconds: float | None) -> None:
+    """Not a number above 0 stops before it begins, or never; NaN is neither."""
+    if seconds is not None and not seconds > 0:
+        raise ValueError("Must be > 0")
+
+
 Timeout = Annotated[
     float | None,
-    Parameter(help="Stop after so many seconds, as Ctrl-C would; jobs stay resumable.", group=RUN),
+    Parameter(
+        help="Stop after so many seconds, as Ctrl-C would; jobs stay resumable.",
+        group=RUN,
+        validator=_above_zero,
+    ),
 ]
 MaxInFlight = Annotated[
     int | None, Parameter(help="Jobs between submit and files at once.", group=RUN)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .catalogue import CN_AID, INTL_AID
 from .envelope import Refusal
-from .signing import sign_accepted
+from .signing import in_time, sign_accepted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,14 +24,15 @@ _UNSIGNED = ("/dreamina/", "/passport/")
 
 
 def check_caller(
-    rules: Variants, path: str, query: Mapping[str, str], headers: Mapping[str, str]
+    rules: Variants, path: str, query: Mapping[str, str], headers: Mapping[str, str], now: float
 ) -> None:
     """Refuse a call that comes to the wrong place, or with a wrong region or sign."""
     if path.startswith(_UNSIGNED):
         return
     _check_region(rules, query.get("region", ""))
     _check_cluster(rules.cluster, query)
-    if not sign_accepted(rules.sign_mode, path, headers):
+    signed = sign_accepted(rules.sign_mode, path, headers)
+    if not signed or not in_time(rules.sign_tolerance, headers, now):
         raise Refusal(rules.sign_refusal)
 
 

@@ -75,7 +75,9 @@ class ApiServer:
         request = exchange.request
         account = self.service.world.login(_sessionid(request, exchange.where))
         exchange.account = account.label
-        check_caller(self.service.options, request.path, request.rel_url.query, request.headers)
+        options = self.service.options
+        query, headers = request.rel_url.query, request.headers
+        check_caller(options, request.path, query, headers, options.wall())
         if body is None:
             raise Refusal("1000")
         return Call(

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+
+from .unread import as_list, as_object
 
 if TYPE_CHECKING:
     from .faults import Fault
@@ -52,18 +54,18 @@ def plain_reply(fault: Fault) -> web.Response | None:
 
 
 async def break_media(
-    request: web.BaseRequest, fault: Fault, file: MediaFile
+    request: web.BaseRequest, fault: Fault, file: MediaFile, etag: str
 ) -> web.StreamResponse | None:
     """Send a file the wrong way; ``None`` if this fault has nothing to say about files."""
     body = file.body()
     part = body[: max(1, int(len(body) * fault.fraction))]
     match fault.kind:
         case "truncated":
-            return _raw(request, _head(file, length=len(body)), part)
+            return _raw(request, _head(file, etag, length=len(body)), part)
         case "truncated_unsized":
-            return _raw(request, _head(file), part)
+            return _raw(request, _head(file, etag), part)
         case "reset":
-            return _raw(request, _head(file, length=len(body)), part, reset=True)
+            return _raw(request, _head(file, etag, length=len(body)), part, reset=True)
         case "drip":
             return await _drip(request, fault, file, body)
         case "partial":
@@ -84,8 +86,10 @@ def _whole(
     return web.Response(body=body, status=status, content_type=file.content_type, headers=headers)
 
 
-def _head(file: MediaFile, length: int | None = None) -> bytes:
+def _head(file: MediaFile, etag: str, length: int | None = None) -> bytes:
     lines = ["HTTP/1.1 200 OK", f"Content-Type: {file.content_type}", "Connection: close"]
+    if etag:
+        lines.append(f"ETag: {etag}")
     if length is not None:
         lines.append(f"Content-Length: {length}")
     return "\r\n".join([*lines, "", ""]).encode()
@@ -117,6 +121,21 @@ async def _drip(
     return reply
 
 
+def without(value: Any, names: set[str]) -> Any:
+    """Leave keys out of every object of a record, however deep."""
+    fields, elements = as_object(value), as_list(value)
+    if fields is not None:
+        return {key: without(each, names) for key, each in fields.items() if key not in names}
+    return value if elements is None else [without(each, names) for each in elements]
+
+
+def _other_outcome(record: dict[str, object], damage: str) -> object:
+    if damage == "no_uris":
+        return without(record, {"image_uri", "cover_uri", "id", "local_item_id", "effect_id"})
+    status = {"status": 100 if damage == "deleted" else 30}
+    return {**record, **status, "task": status, "item_list": [], "failed_item_list": []}
+
+
 def damage_record(record: dict[str, object], fault: Fault) -> object:
     """Spoil one record of a status reply; its neighbours stay good."""
     match fault.damage:
@@ -135,5 +154,7 @@ def damage_record(record: dict[str, object], fault: Fault) -> object:
         case "empty_urls":
             image = {"image_uri": "", "image_url": ""}
             return record | {"item_list": [{"image": {"large_images": [image]}}]}
+        case "deleted" | "failed" | "no_uris":
+            return _other_outcome(record, fault.damage)
         case "no_status":
             return {key: value for key, value in record.items() if key not in {"status", "task"}}

@@ -65,6 +65,9 @@ Damage = Literal[
     "null_items",
     "empty_urls",
     "no_status",
+    "deleted",
+    "failed",
+    "no_uris",
 ]
 
 RECORD_FAULTS = frozenset({"missing", "damaged"})

@@ -90,11 +90,18 @@ class MediaServer:
             exchange.lost = True
             return cut(exchange.request, reset=False)
         reply = plain_reply(fault)
-        return reply or await break_media(exchange.request, fault, file)
+        return reply or await break_media(exchange.request, fault, file, self._etag(file))
+
+    def _etag(self, file: MediaFile) -> str:
+        form = self.service.options.etags
+        return form.format(file.md5) if form else ""
 
     async def _send(self, exchange: Exchange, file: MediaFile) -> web.StreamResponse:
         start, stop, ranged = 0, file.size, False
         asked = exchange.request.headers.get("Range", "")
+        etag = self._etag(file)
+        if exchange.request.headers.get("If-Range", etag) != etag or etag.startswith("W/"):
+            asked = ""
         if asked and self.service.options.ranges:
             found = _read_range(asked, file.size)
             if found is not None:
@@ -103,6 +110,8 @@ class MediaServer:
                 headers = {"Content-Range": f"bytes */{file.size}"}
                 return web.Response(status=416, headers=headers)
         headers = {"Accept-Ranges": "bytes"} if self.service.options.ranges else {}
+        if etag:
+            headers["ETag"] = etag
         if ranged:
             headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
         headers["Content-Type"] = file.content_type

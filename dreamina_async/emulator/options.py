@@ -86,6 +86,8 @@ class EmulatorOptions(Variants):
         image_lifetime: Seconds an image URL lives; ``None`` is hour-aligned (protocol notes 8.2).
         video_lifetime: Seconds a video URL lives: 3600 or 604805 were seen.
         ranges: Whether the media server honours Range.
+        etags: How the media server names a file's bytes, ``{}`` being their MD5; ``W/"{}"`` is
+            weak, empty is not at all. The real answer is unknown.
         hotlink_check: Whether a foreign Referer gets 403 (protocol notes 8.3).
         media_rate: Media requests a second before 429; ``None`` for no limit.
         image_bytes: Pad images to about this size (a real one has 2.9 MB).
@@ -126,6 +128,7 @@ class EmulatorOptions(Variants):
     image_lifetime: float | None = None
     video_lifetime: float = 3600.0
     ranges: bool = True
+    etags: str = '"{}"'
     hotlink_check: bool = False
     media_rate: float | None = None
     image_bytes: int = 0

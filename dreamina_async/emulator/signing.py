@@ -18,6 +18,14 @@ def request_sign(pathname: str, pf: str, appvr: str, device_time: str, tdid: str
     return hashlib.md5(text.encode()).hexdigest()
 
 
+def in_time(tolerance: float | None, headers: Mapping[str, str], now: float) -> bool:
+    """Say whether the signed ``device-time`` is near enough to the service's clock."""
+    text = headers.get("device-time", "")
+    if tolerance is None or not text:
+        return True
+    return text.isdecimal() and abs(int(text) - now) <= tolerance
+
+
 def sign_accepted(mode: SignMode, pathname: str, headers: Mapping[str, str]) -> bool:
     """Say whether the request's ``sign`` is acceptable in this mode."""
     given = headers.get("sign", "")

@@ -64,6 +64,8 @@ class Variants:
             it ignored, JSP refused with 3018.
         video_shape: Where a video item keeps its URL (row 9); ``P`` has a small preview alone.
         sign_mode: What to do about the ``sign`` header (row 10, protocol notes 1.6).
+        sign_tolerance: Seconds by which a signed ``device-time`` may differ from the service's
+            clock; ``None`` takes any. The real tolerance is unknown.
         sign_refusal: The code of a bad ``sign``: 1014, or JSP's 3018 (row 10).
         code_texts: What the disputed codes say they mean: the official bundle or S2, LUH and
             IPT (row 11).
@@ -96,6 +98,7 @@ class Variants:
     gen_option_inside: GenOptionInside = "ignore"
     video_shape: VideoShape = "B"
     sign_mode: SignMode = "verify"
+    sign_tolerance: float | None = None
     sign_refusal: SignRefusal = "1014"
     code_texts: CodeTexts = "bundle"
     total_counts: TotalCounts = "results"

@@ -15,6 +15,7 @@ from dreamina_async._core.backoff import (
     jitter,
     next_look_after,
     refresh_helps,
+    slows_all,
     spread,
     submit_verdict,
 )
@@ -255,3 +256,31 @@ def test_a_fresh_signature_may_help(status):
 @pytest.mark.parametrize("status", [200, 206, 416, 429, 500, 503])
 def test_a_fresh_signature_does_not_help(status):
     assert not refresh_helps(status)
+
+
+def test_n13_a_service_that_has_answered_is_waited_for():
+    error = e.TransportError("no route", sent=False)
+
+    def step(silent_for):
+        return submit_verdict(error, JOB, 500, RETRYING, silent_for).step
+
+    assert step(600.0) is step(RETRYING.outage) is Step.RETRY
+    assert step(RETRYING.outage + 1) is step(math.inf) is Step.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("error", "all_of_them"),
+    [
+        (e.RateLimited("x", status=429), True),
+        (e.RateLimited("x", code="1057", retry_after=0.0), True),
+        (e.ServiceUnavailable("x", status=503, retry_after=5.0), True),
+        (e.TransportError("no route", sent=False), True),
+        (e.RateLimited("x", code="1057", status=200), False),
+        (e.RateLimited("x", code="1010", status=200), False),
+        (e.ServiceUnavailable("x", status=503), False),
+        (e.TransportError("reset", "unknown", sent=True), False),
+        (e.AuthenticationError("x"), False),
+    ],
+)
+def test_h3_what_slows_the_whole_session(error, all_of_them):
+    assert slows_all(error) is all_of_them

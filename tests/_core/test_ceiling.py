@@ -74,3 +74,50 @@ def test_a_pause_does_not_forgive_what_was_spent():
     ceiling.take(0.0)
     ceiling.pause(3.0)
     assert ceiling.ready_at(4.0) == pytest.approx(10.0)
+
+
+delays = st.lists(st.tuples(st.floats(0, 3), st.floats(0, 20)), max_size=60)
+
+
+@given(rates, bursts, delays)
+def test_t8_no_window_holds_more_than_its_share_however_late_calls_leave(rate, burst, delays):
+    """Slow connections and a loop that stands still: what counts is the first byte."""
+    ceiling, now = Ceiling(rate, burst), 0.0
+    waiting, left = [], []
+
+    def leave(until):
+        for at in sorted(one for one in waiting if one <= until):
+            waiting.remove(at)
+            ceiling.left(at)
+            left.append(at)
+
+    for step, delay in delays:
+        now += step
+        leave(now)
+        if not ceiling.full and ceiling.ready_at(now) <= now:
+            ceiling.take(now)
+            ceiling.hold(now)
+            waiting.append(now + delay)
+    leave(float("inf"))
+    for first, begin in enumerate(left):
+        for last in range(first, len(left)):
+            assert last - first + 1 <= rate * (left[last] - begin) + burst + 1e-3
+
+
+def test_as_many_are_held_as_may_leave_at_once():
+    ceiling = Ceiling(1.0, 2)
+    for _ in range(2):
+        assert not ceiling.full
+        ceiling.take(0.0)
+        ceiling.hold(0.0)
+    assert ceiling.full
+    ceiling.left(90.0)
+    assert not ceiling.full
+    assert ceiling.ready_at(90.0) == pytest.approx(91.0)
+
+
+def test_t2_a_clock_that_goes_back_earns_nothing():
+    ceiling = Ceiling(1.0, 1)
+    ceiling.take(100.0)
+    assert ceiling.ready_at(40.0) > 40.0
+    assert ceiling.ready_at(100.5) == pytest.approx(101.0)

@@ -311,6 +311,7 @@ def test_rows():
         rows=2,
         cursor="20",
         more=True,
+        total=9,
     )
 
 
@@ -362,7 +363,8 @@ def offsets(ledger, arrivals=()):
         ledger[:0] = new
         start = int(cursor)
         end = min(start + 20, len(ledger))
-        return LedgerPage(tuple(ledger[start:end]), end - start, str(end), end < len(ledger))
+        more = end < len(ledger)
+        return LedgerPage(tuple(ledger[start:end]), end - start, str(end), more, len(ledger))
 
     return page
 
@@ -376,6 +378,13 @@ def test_every_page_is_read_to_the_end():
 
 def test_rows_that_look_alike_within_a_page_are_rows_of_their_own():
     ledger = [entry(number // 4, submit_id=None) for number in range(16)]
+    assert read(offsets(list(ledger)))[0] == ledger
+
+
+@pytest.mark.parametrize("place", [14, 17, 20, 37])
+def test_equal_rows_across_a_page_border_are_rows_of_their_own(place):
+    ledger = [entry(number) for number in range(50)]
+    ledger[place : place + 6] = [entry(place, submit_id="job", amount=3)] * 6
     assert read(offsets(list(ledger)))[0] == ledger
 
 
@@ -448,8 +457,21 @@ def test_a_charge_is_what_was_taken_less_what_came_back():
     assert not charges.complete
     assert charges.found() == {"a": 5, "b": 3}
     charges.take([entry(6, submit_id="c", amount=4)])
-    assert charges.complete
     assert charges.found()["c"] == 0
+
+
+def test_a_job_may_have_several_charges_pages_apart():
+    charges = Charges(frozenset({"a"}))
+    charges.take([entry(0, submit_id="a", amount=1)])
+    assert not charges.complete
+    charges.take([entry(30, submit_id="a", amount=30)])
+    assert charges.found() == {"a": 31}
+
+
+def test_nobody_asked_for_is_known_at_once():
+    charges = Charges(frozenset())
+    charges.take(())
+    assert charges.complete
 
 
 def test_rows_before_since_end_it():

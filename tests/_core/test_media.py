@@ -1,5 +1,7 @@
 """Expiry of signed URLs, places of files, and the URLs that are never followed."""
 
+from urllib.parse import urlsplit
+
 import pytest
 from attrs import evolve
 from hypothesis import given
@@ -18,7 +20,7 @@ from dreamina_async._core.media import (
     refresh_margin,
     with_original,
 )
-from dreamina_async.errors import DownloadError
+from dreamina_async.errors import DownloadError, HostRefused
 from dreamina_async.models import MediaFile, MediaItem
 
 NOW = 1779778155.0
@@ -33,8 +35,8 @@ SAMPLES = [
     (VIDEO.format("69957ad9") + "&dy_q=1770799188", 1771403993),
     (VIDEO.format("6a15514f") + "&dy_q=1779778364", 1779781967),
     ("https://v9-dreamnia.jimeng.com/sig/6a15514f/video/tos/x.mp4?br=6297", 1779781967),
-    ("https://cdn.example/a.png?expires=1779782400", 1779782400),
-    ("https://cdn.example/a.png?Expires=1779782400", 1779782400),
+    ("https://p3.byteimg.com/a.png?expires=1779782400", 1779782400),
+    ("https://p3.byteimg.com/a.png?Expires=1779782400", 1779782400),
 ]
 
 
@@ -233,8 +235,15 @@ def test_folder_names():
 GOOD = [url for url, _ in SAMPLES] + [
     "https://p3-dreamina-sign.byteimg.com:443/x",
     "HTTPS://P3.BYTEIMG.COM/x",
+    "https://byteimg.com./x",
+]
+STRANGE = [
     "https://1.1.1.1/x",
     "https://[2606:4700::1111]/x",
+    "https://example.com/x",
+    "https://byteimg.com.example.com/x",
+    "https://evilbyteimg.com/x",
+    "https://p3.byteimg.com.cn/x",
 ]
 SCHEMES = ["http", "ftp", "file", "javascript", "data", "ws", ""]
 PRIVATE = [
@@ -294,6 +303,17 @@ BAD = [
 @pytest.mark.parametrize("loopback", [True, False])
 def test_media_urls_that_are_followed(url, loopback):
     check_media_url(url, loopback=loopback)
+
+
+@pytest.mark.parametrize("url", STRANGE)
+def test_public_hosts_of_others_are_refused_by_name_until_they_are_trusted(url):
+    with pytest.raises(HostRefused) as caught:
+        check_media_url(url, loopback=False)
+    host = caught.value.host
+    assert host == urlsplit(url).hostname
+    assert host in str(caught.value)
+    assert "DownloadPolicy.hosts" in str(caught.value)
+    check_media_url(url, loopback=False, hosts=(host,))
 
 
 @pytest.mark.parametrize("url", BAD)

@@ -1,11 +1,15 @@
 """Whom to ask next: due order, full calls, nobody twice, nobody forgotten."""
 
 from collections import Counter
+from itertools import count
+from math import ceil
+from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from dreamina_async._core.backoff import spread
 from dreamina_async._core.ceiling import Ceiling
 from dreamina_async._core.schedule import Ask, Idle, LookAgain, Schedule
 
@@ -162,6 +166,69 @@ def test_nobody_starves_under_a_saturated_ceiling(jobs, rate, interval):
                 now = at
     assert len(asked) == jobs
     assert max(asked.values()) - min(asked.values()) <= 1
+
+
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from([0.5, 1.0, 3.0]),
+    st.sampled_from([1, 2, 5]),
+    st.sampled_from([0.0, 5.0, 7200.0]),
+)
+@settings(max_examples=30, deadline=None)
+def test_t8_p6_no_window_is_overfull_after_a_stall(seed, rate, burst, stall):
+    """500 jobs at once, slow calls that overlap, a loop that stands still now and then."""
+    chance = Random(seed)
+    made, now = schedule(rate=rate, burst=burst), 0.0
+    for key in range(500):
+        made.put(key, chance.uniform(0, 20), "history")
+    on_their_way, calls = [], []
+    while len(calls) < 150:
+        for back in [one for one in on_their_way if one[0] <= now]:
+            on_their_way.remove(back)
+            for key in back[1]:
+                made.put(key, now + chance.uniform(1, 30), "history")
+        answer = made.next(now) if len(on_their_way) < 4 else LookAgain(now + 0.1)
+        if isinstance(answer, Ask):
+            calls.append(now)
+            on_their_way.append((now + chance.expovariate(1.0), answer.keys))
+            continue
+        now = answer.at if isinstance(answer, LookAgain) else now + 0.1
+        if chance.random() < 0.05:
+            now += stall
+    for first, begin in enumerate(calls):
+        for last in range(first, len(calls)):
+            assert last - first + 1 <= rate * (calls[last] - begin) + burst + 1e-6
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=20, deadline=None)
+def test_t10_nobody_waits_longer_than_three_fair_shares(seed):
+    """200 jobs, a third of them stuck for hours, and new ones come all the time."""
+    chance, rate = Random(seed), 1.0
+    made, now = schedule(rate=rate, burst=2), 0.0
+    due, rivals = {}, {}
+
+    def put(key, at):
+        due[key], rivals[key] = at, len(made) + 1
+        made.put(key, at, "history")
+
+    for key in range(200):
+        put(key, 0.0)
+    fresh = count(200)
+    while now < 1800:
+        answer = made.next(now)
+        if isinstance(answer, LookAgain):
+            now = answer.at
+            continue
+        assert isinstance(answer, Ask)
+        for key in answer.keys:
+            share = ceil(max(rivals[key], len(made) + len(answer.keys)) / 10) / rate
+            assert now - due[key] <= 3 * share
+            stuck = key % 3 == 0 and key < 200
+            if stuck or chance.random() < 0.7:
+                put(key, now + spread(60.0 if stuck else 4.0, str(key), int(now)))
+            else:
+                put(next(fresh), now + chance.uniform(0, 5))
 
 
 class RandomUse(RuleBasedStateMachine):

@@ -391,7 +391,10 @@ def test_upload_hosts_that_are_refused(host, base):
 
 
 def test_urls_are_checked_once_more_at_the_door():
-    check_upload_url("https://up.example.com/upload/v1/x", loopback=False)
+    up = "https://up.example.com/upload/v1/x"
+    check_upload_url(up, loopback=False, hosts=("example.com",))
+    with pytest.raises(ProtocolError, match="not known to be one of its own"):
+        check_upload_url(up, loopback=False)
     check_upload_url("http://127.0.0.1:9/upload/v1/x", loopback=True)
     with pytest.raises(ProtocolError, match="the upload host leads to http://127"):
         check_upload_url("http://127.0.0.1:9/upload/v1/x", loopback=False)

@@ -61,3 +61,37 @@ def test_it_settles_at_the_services_own_limit(limit, rounds):
         window.finished()
     assert running >= limit - 2
     assert refusals <= rounds / limit + 2
+
+
+@given(st.lists(st.tuples(st.integers(1, 12), st.integers(20, 60)), min_size=2, max_size=5))
+def test_s21_it_follows_a_limit_that_changes_while_jobs_run(phases):
+    """Fewer slots are learnt from refusals, more of them are felt for; nobody waits for ever."""
+    window, running, finished = Window(), 0, 0
+    for limit, rounds in phases:
+        refusals = 0
+        for _ in range(rounds):
+            while window.allows(running):
+                if running >= limit:
+                    window.busy(running)
+                    refusals += 1
+                    break
+                running += 1
+            assert running >= 1
+            running -= 1
+            finished += 1
+            window.finished()
+        assert refusals <= rounds / limit + 14  # the first of them while more still run
+    assert finished == sum(rounds for _, rounds in phases)
+
+
+def test_s21_throughput_recovers_when_the_limit_is_lifted():
+    window, running, rounds = Window(), 0, 0
+    window.busy(1)
+    while running < 12:
+        while window.allows(running) and running < 12:
+            running += 1
+        if running < 12:
+            running -= 1
+            window.finished()
+            rounds += 1
+    assert rounds <= 12 * 13 / 2 + 12  # each slot more costs a round of the present ones

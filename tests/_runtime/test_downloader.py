@@ -1,4 +1,4 @@
-"""The queue of files: its meter, its limits, and what a second delivery meets of the first."""
+"""The queue of files: its limits, and what a second delivery meets of the first."""
 
 import asyncio
 from pathlib import Path
@@ -6,20 +6,8 @@ from pathlib import Path
 import pytest
 from session_kit import check_job, downloading, image, settings, world
 
-from dreamina_async import DownloadError, DownloadPolicy, IncompleteDownload, JobState
-from dreamina_async._runtime.downloader import _Meter
+from dreamina_async import DownloadError, JobState
 from dreamina_async.emulator import Fault
-
-
-def test_a_meter_notices_a_stall_and_forgives_a_long_transfer() -> None:
-    meter = _Meter(0.0, DownloadPolicy(stall_after=30, stall_bytes=1000))
-    assert meter.due(0.0, 1)
-    assert not meter.due(0.1, 1)
-    assert meter.due(0.3, 1)
-    assert meter.due(31.0, 1000)
-    assert meter.due(62.0, 1000)
-    with pytest.raises(IncompleteDownload):
-        meter.due(93.0, 10)
 
 
 @pytest.mark.parametrize("unsized", [False, True])

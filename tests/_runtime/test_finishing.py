@@ -7,7 +7,7 @@ import logging
 import anyio
 import pytest
 
-from dreamina_async._runtime.finishing import outlast, settled, to_completion
+from dreamina_async._runtime.finishing import gathered, outlast, settled, to_completion
 
 
 class Work:
@@ -181,3 +181,46 @@ async def test_a_settled_wait_leaves_what_it_waits_for_alone():
         await task
     assert not future.cancelled()
     future.set_result(None)
+
+
+class Interrupt(BaseException):
+    """Stands for KeyboardInterrupt."""
+
+
+async def test_c12_an_interrupt_of_the_waiter_is_held_back_until_the_end(work):
+    waiter = to_completion(work.run()).__await__()
+    waits_for = waiter.send(None)
+    assert waiter.throw(Interrupt()) is not waits_for  # it waits on
+    assert not work.done
+    work.leave.set()
+    await turns()
+    assert work.done
+    with pytest.raises(Interrupt):
+        waiter.send(None)
+
+
+async def test_c12_a_waiter_that_is_thrown_away_does_not_wait_on(work):
+    waiter = to_completion(work.run()).__await__()
+    waiter.send(None)
+    waiter.close()
+    work.leave.set()
+    await turns()
+    assert work.done
+
+
+async def test_c12_gathering_that_is_interrupted_complains_of_nothing(work):
+    loop, said = asyncio.get_running_loop(), []
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, context: said.append(context))
+    try:
+        waiter = gathered([work.run(), Work().run()]).__await__()
+        waiter.send(None)
+        with pytest.raises(Interrupt):
+            waiter.throw(Interrupt())
+        del waiter
+        await turns()
+        gc.collect()
+        await turns()
+    finally:
+        loop.set_exception_handler(before)
+    assert said == []

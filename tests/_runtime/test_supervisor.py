@@ -216,3 +216,49 @@ async def test_stop_cancelled_in_its_grace_gives_up_the_grace(group):
         await task
     assert now() == pytest.approx(start)
     assert not others()
+
+
+async def test_a_stranger_who_cancels_the_group_is_told_as_a_crash(group):
+    """Else whoever waits for one of its tasks would wait for ever."""
+    await group.supervisor.start()
+    group.supervisor.spawn(group.forever)
+    await asyncio.sleep(0)
+    (task,) = others()
+    task.cancel()
+    await asyncio.sleep(1)
+    assert [type(error) for error in group.crashes] == [asyncio.CancelledError]
+    assert group.ended == ["task"]
+    await group.supervisor.stop(1)
+
+
+async def test_what_is_no_exception_is_a_crash_too(group):
+    class Hard(BaseException):
+        pass
+
+    async def crash() -> None:
+        raise Hard
+
+    await group.supervisor.start()
+    group.supervisor.spawn(crash)
+    await asyncio.sleep(1)
+    assert [type(error) for error in group.crashes] == [Hard]
+    await group.supervisor.stop(1)
+
+
+@pytest.mark.parametrize("spawn", ["spawn", "spawn_errand"])
+async def test_it_knows_its_own_tasks_and_those_they_start(group, spawn):
+    known: list[bool] = []
+
+    async def ask() -> None:
+        known.append(group.supervisor.owns_caller())
+
+    async def work() -> None:
+        await ask()
+        await asyncio.create_task(ask())
+
+    await group.supervisor.start()
+    getattr(group.supervisor, spawn)(work)
+    await asyncio.sleep(1)
+    await ask()
+    assert known == [True, True, False]
+    await group.supervisor.stop(1)

@@ -6,6 +6,7 @@ import os
 import pickle
 import socket
 import ssl
+import threading
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator
@@ -270,6 +271,40 @@ async def test_N2_a_name_that_comes_back_works(transport, names):  # noqa: N802
         assert (await transport.send(call(url))).status == 200
 
 
+@pytest.mark.parametrize("door", ["api", "media"])
+async def test_N3_a_name_service_that_hangs_was_not_sent(quick, monkeypatch, door):  # noqa: N802
+    """aiohttp's time to connect does not count the lookup; ours does."""
+    released = threading.Event()
+
+    def getaddrinfo(*_, **__):
+        released.wait()
+        raise socket.gaierror(socket.EAI_AGAIN, "try again")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    try:
+        if door == "api":
+            error = await failing(quick, call("https://api.test/"))
+        else:
+            with pytest.raises(TransportError) as caught:
+                await fetched(quick, "https://p3.byteimg.com/")
+            error = caught.value
+        assert_not_sent(error)
+        assert "name service" in str(error)
+        task = asyncio.create_task(quick.send(call("https://api.test/")))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+    finally:
+        released.set()
+
+
+async def test_N15_a_broken_ipv6_does_not_hide_an_ipv4_that_works(transport, names):  # noqa: N802
+    async with serving(reply(b"{}")) as server:
+        names["api.test"] = ["::1", "127.0.0.1"]
+        assert (await transport.send(call(server.url(host="api.test")))).body == b"{}"
+
+
 async def test_N5_a_silent_host_was_not_sent(quick):  # noqa: N802
     """A full backlog drops further SYNs."""
     with socket.socket() as listener:
@@ -368,6 +403,69 @@ async def test_N11_silence_after_the_request_may_have_cost_something(quick):  # 
             assert isinstance(error, TransportTimeout)
             assert (error.sent, error.charged) == (True, "unknown")
             assert len(server.asked) == number
+
+
+def flood(again: bytes, first: bytes = b""):
+    """Something at every moment, and never an end."""
+    yield first
+    while True:
+        yield again
+
+
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+ENDLESS = {
+    "H19 interim replies": lambda: flood(b"HTTP/1.1 102 Processing\r\n\r\n" * 50),
+    "blank lines": lambda: flood(b"\r\n" * 50),
+    "chunk extension": lambda: flood(b"a" * 50, CHUNKED + b"5;"),
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+async def test_H19_H21_a_reply_that_says_nothing_for_ever_is_given_up(name):  # noqa: N802
+    """M14: every byte winds aiohttp's own timer up again."""
+    async with (
+        opened(Settings(read_timeout=0.05)) as transport,
+        serving(Reply(ENDLESS[name]()), reply(b"{}")) as server,
+    ):
+        error = await failing(transport, call(server.url()))
+        assert isinstance(error, TransportTimeout)
+        assert (error.sent, error.charged) == (True, "unknown")
+        assert (await transport.send(call(server.url()))).body == b"{}"
+
+
+async def test_H21_a_media_head_that_never_ends_is_given_up():  # noqa: N802
+    async with (
+        opened(Settings(read_timeout=0.05)) as transport,
+        serving(Reply(ENDLESS["H19 interim replies"]())) as server,
+    ):
+        with pytest.raises(TransportTimeout):
+            await fetched(transport, server.url())
+
+
+async def test_H21_an_upload_s_reply_that_never_ends_is_given_up():  # noqa: N802
+    async def blocks():
+        yield b"x" * 1000
+
+    async with (
+        opened(Settings(read_timeout=0.05)) as transport,
+        serving(Reply(ENDLESS["H19 interim replies"]())) as server,
+    ):
+        request = HttpRequest("POST", server.url("/upload/v1/x"), "/", {}, b"")
+        with pytest.raises(TransportTimeout):
+            await transport.upload(request, blocks(), 1000)
+
+
+async def test_the_wait_for_a_place_in_the_pool_is_not_part_of_the_reply():
+    """A call that queues behind slow ones has as long for its reply as any other."""
+    count = 1 + 8
+    slow = [Reply(ENDLESS["H19 interim replies"]()) for _ in range(count)]
+    policy = Settings(submits=1, read_timeout=0.05)
+    async with opened(policy) as transport, serving(*slow, reply(b"{}")) as server:
+        calls = [asyncio.create_task(transport.send(call(server.url()))) for _ in range(count)]
+        await server.requests(count)
+        assert (await transport.send(call(server.url()))).body == b"{}"
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(one) for one in ended} == {TransportTimeout}
 
 
 async def test_N10_a_reset_in_mid_upload_may_have_cost_something(transport):  # noqa: N802
@@ -634,10 +732,10 @@ async def test_X9_this_machine_is_refused_in_every_spelling(host, connects):  # 
 async def test_X9_a_name_that_leads_into_a_private_network_is_refused(  # noqa: N802
     names, connects, address, loopback
 ):
-    names["media.test"] = [address]
+    names["p3.byteimg.com"] = [address]
     async with opened(loopback=loopback) as transport:
         with pytest.raises(TransportError) as caught:
-            await fetched(transport, "https://media.test/x")
+            await fetched(transport, "https://p3.byteimg.com/x")
     assert connects == []
     assert caught.value.sent is False
     assert "public address" in str(caught.value)
@@ -646,7 +744,7 @@ async def test_X9_a_name_that_leads_into_a_private_network_is_refused(  # noqa: 
 
 async def test_X9_only_the_public_addresses_of_a_name_are_used(names):  # noqa: N802
     names["media.test"] = ["10.0.0.1", "93.184.215.14", "::1", "2606:2800:21f:cb07::1"]
-    resolver = module._PublicOnlyResolver(loopback=False)
+    resolver = module._PublicOnlyResolver(1.0, loopback=False)
     found = await resolver.resolve("media.test", 443)
     assert [one["host"] for one in found] == ["93.184.215.14", "2606:2800:21f:cb07::1"]
     names["media.test"] = ["127.0.0.1"]  # rebinding: it has changed its mind

@@ -20,6 +20,7 @@ from dreamina_async._runtime import files as files_module
 from dreamina_async._runtime.clock import LoopClock
 from dreamina_async._runtime.files import Files
 from dreamina_async._runtime.jobs import Counters
+from dreamina_async._runtime.pace import Pace
 from dreamina_async._runtime.supervisor import Supervisor
 from dreamina_async._runtime.transport import AiohttpTransport
 from dreamina_async._runtime.uploader import Uploader
@@ -98,7 +99,8 @@ async def shell(base: str, rules: Settings, region: str = "cn") -> AsyncIterator
     transport = AiohttpTransport(rules, loopback=True)
     caller = caller_for(Credentials(SECRET, region=region), base)
     await supervisor.start()
-    uploader = Uploader(transport, files, caller, LoopClock(), rules, Counters(), supervisor.spawn)
+    pace = Pace(LoopClock(), Counters(), rules.retrying)
+    uploader = Uploader(transport, files, caller, LoopClock(), rules, pace, supervisor.spawn)
     try:
         yield uploader
     finally:

@@ -152,3 +152,72 @@ def test_models_live(cli, emulator):
     assert call.status == 0
     assert {"jimeng-image-4.0", "jimeng-video-3.0"} <= {one["name"] for one in call.events}
     assert emulator.requests.counts.get("generate", 0) == 0
+
+
+def test_a_picture_is_needed_for_new_rows_only(cli, emulator, mixed):
+    assert cli("bulk", mixed, "--out", "o").status == 0
+    (mixed.parent / "房间" / "图2.png").unlink()
+    with mixed.open("a", encoding="utf-8") as file:
+        file.write("image,新的一行,,1,,,\n")
+    call = cli("bulk", mixed, "--out", "o", "--json")
+    assert call.status == 0
+    assert call.events[-1]["done_before"] == 5
+    assert len(emulator.ledger) == 6
+
+
+def test_a_budget_asks_for_the_prices_of_new_rows_only(cli, emulator, tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "x", "model": "key:high_aes_general_v40"}\n')
+    assert cli("bulk", "rows.jsonl").status == 0
+    assert cli("bulk", "rows.jsonl", "--max-credits", "1").status == 0
+    assert len(emulator.ledger) == 1
+
+
+def test_a_column_that_looks_like_a_field_is_pointed_out(cli, emulator, pictures):
+    (pictures / "rows.csv").write_text(
+        "prompt,ref,promt_note,first_frames\n猫,图0.png,,\n", "utf-8"
+    )
+    call = cli("bulk", "rows.csv", "--dry-run")
+    assert "'ref' is ignored; did you mean 'references'?" in call.err
+    assert "'first_frames' is ignored; did you mean 'first_frame'?" in call.err
+    assert "promt_note" not in call.err
+
+
+def test_a_dry_run_names_the_pictures(cli, emulator, mixed):
+    call = cli("bulk", mixed, "--dry-run")
+    assert "from 图.png, 图2.png: 两张图,合成一张" in call.out
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ('{"prompt": "x", "first_frame": "图0.png"}', "kind"),
+        ('{"prompt": "x", "references": [{"sha256": "' + "a" * 64 + '", "size": 5}]}', "digest"),
+    ],
+)
+def test_rows_that_can_be_no_job(cli, emulator, pictures, row, words, generated):
+    (pictures / "rows.jsonl").write_text(row, encoding="utf-8")
+    call = cli("bulk", "rows.jsonl")
+    assert call.status == 2
+    assert words in call.err
+    assert generated() == 0
+
+
+def test_a_frame_speaks_for_itself_in_a_manifest_too(cli, emulator, pictures):
+    (pictures / "rows.csv").write_text("kind,prompt,first_frame\nvideo,,图0.png\n", "utf-8")
+    assert cli("bulk", "rows.csv").status == 0
+    assert emulator.orders[0].first_frame
+
+
+def test_another_folders_picture_under_the_same_name_is_not_taken_in_silence(
+    cli, emulator, tmp_path
+):
+    for name, seed in (("甲", 1), ("乙", 2)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "main.png").write_bytes(png(seed))
+        text = "prompt,references,count\n白色背景,main.png,1\n"
+        (tmp_path / name / "m.csv").write_text(text, encoding="utf-8")
+    assert cli("bulk", "甲/m.csv", "--out", "o").status == 0
+    call = cli("bulk", "乙/m.csv", "--out", "o")
+    assert len(emulator.ledger) == 1
+    assert "line 2: sent before with 甲/main.png; with 乙/main.png it is not sent again" in call.err
+    assert "not sent again" not in cli("bulk", "甲/m.csv", "--out", "o").err

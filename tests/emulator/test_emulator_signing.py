@@ -44,3 +44,12 @@ async def test_sign_modes(start, mode, headers, ret):
     wire = await start(sign_mode=mode)
     reply = await wire.post(HISTORY, {"submit_ids": ["nobody"]}, **headers)
     assert reply["ret"] == ret
+
+
+@pytest.mark.parametrize(("seconds", "ret"), [(1789742352 + 60, "0"), (1789742352 + 61, "1014")])
+async def test_a_device_time_out_of_tolerance(start, seconds, ret):
+    wire = await start(sign_tolerance=60, wall=lambda: float(seconds))
+    reply = await wire.post(HISTORY, {"submit_ids": ["nobody"]}, **signed())
+    assert reply["ret"] == ret
+    reply = await wire.post(HISTORY, {"submit_ids": ["nobody"]})
+    assert reply["ret"] == "0"
