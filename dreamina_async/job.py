@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamina_async._core.ledger import Entry
+from dreamina_async._runtime.finishing import require_timeout
 from dreamina_async._runtime.hub import Subscription
 from dreamina_async._runtime.jobs import Jobs, charged_in
 from dreamina_async._runtime.poller import Poller
@@ -106,6 +107,7 @@ class Job:
             DownloadError: it is finished and paid, but its files could not be fetched.
             DreaminaError: the session has ended, or the submit was refused.
         """
+        require_timeout(timeout)
         try:
             async with asyncio.timeout(timeout):
                 await self.until_over()

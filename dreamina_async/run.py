@@ -43,6 +43,8 @@ class Budget:
     limit: int | None
     spent: int = 0
     _prices: dict[str, int] = field(factory=dict[str, int])
+    """Of the jobs on their way: each may still give its price back."""
+    _settled: asyncio.Event = field(factory=asyncio.Event)
 
     def take(self, job_id: str, request: Request) -> None:
         """Put a job's price aside before it is sent.
@@ -51,7 +53,7 @@ class Budget:
             BudgetReached: there is not enough left for it.
             InvalidRequest: nobody knows its price.
         """
-        if self.limit is None:
+        if self.limit is None or job_id in self._prices:
             return
         (price,) = quote([request]).prices
         if price is None:
@@ -75,6 +77,15 @@ class Budget:
         price = self._prices.pop(job.job_id, 0)
         if job.error is not None and job.error.charged == "no":
             self.spent -= price
+        self._settled.set()
+
+    async def more(self) -> bool:
+        """Wait until a job on its way has ended; False if none is, and so no more will be left."""
+        if not self._prices:
+            return False
+        self._settled.clear()
+        await self._settled.wait()
+        return True
 
 
 Launch = Callable[[Submission | Request, Budget], Awaitable[Job]]

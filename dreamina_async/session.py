@@ -23,7 +23,13 @@ from dreamina_async._core.ledger import Entry
 from dreamina_async._core.profile import Caller, caller_for
 from dreamina_async._runtime.account import Account, CreditHistory
 from dreamina_async._runtime.files import Files
-from dreamina_async._runtime.finishing import gathered, outlast, settled, to_completion
+from dreamina_async._runtime.finishing import (
+    gathered,
+    outlast,
+    require_timeout,
+    settled,
+    to_completion,
+)
 from dreamina_async._runtime.hub import Subscription
 from dreamina_async._runtime.jobs import charged_in
 from dreamina_async._runtime.journal import Journal, read_records
@@ -32,6 +38,7 @@ from dreamina_async.catalogue import ImageModel, VideoModel
 from dreamina_async.credentials import Credentials, Region
 from dreamina_async.credits import Credits, DailyGrant, EntryKind
 from dreamina_async.errors import (
+    BudgetReached,
     DreaminaError,
     InvalidRequest,
     JobError,
@@ -306,6 +313,7 @@ class DreaminaSession:
             DreaminaError: whatever `submit` and `Job.result` raise.
         """
         ledger = self._require_open().jobs.ledger
+        require_timeout(timeout)
         submit_id = str(self._doors.new_id())
         try:
             async with asyncio.timeout(timeout):
@@ -372,7 +380,7 @@ class DreaminaSession:
             (one.request, one.submit_id) if isinstance(one, Submission) else (one, None)
         )
         try:
-            entry, _ = await self._launch(parts, request, submit_id, budget)
+            entry = await self._launch_within(parts, request, submit_id, budget)
         except InvalidRequest as error:
             if not isinstance(request, ImageRequest | VideoRequest):
                 raise
@@ -380,6 +388,17 @@ class DreaminaSession:
             parts.jobs.give_up(entry, error, keep=False)
         entry.waiters += 1  # a run stays: nobody else's cancellation takes its job back
         return self._job(parts, entry)
+
+    async def _launch_within(
+        self, parts: Parts, request: Request, submit_id: str | None, budget: Budget
+    ) -> Entry:
+        """What runs may turn out to cost nothing, so the budget's last word waits for it."""
+        while True:
+            try:
+                return (await self._launch(parts, request, submit_id, budget))[0]
+            except BudgetReached:
+                if not await budget.more():
+                    raise
 
     async def _launch(
         self,

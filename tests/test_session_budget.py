@@ -117,3 +117,28 @@ async def test_the_rest_can_be_run_later(tmp_path: Path) -> None:
         assert [job.error for job in jobs] == [None] * 4
         assert emulator.ledger.credits == 16
         assert SECRET not in repr(jobs)
+
+
+async def test_what_may_still_come_back_is_waited_for(tmp_path: Path) -> None:
+    """Jobs at once: some of them turn out to have cost nothing, and others fit in their place."""
+    outcomes = {"bad": Outcome(ret="2038")}
+    async with world(tmp_path, outcomes=outcomes) as (emulator, session):
+        words = [*(f"bad {n}" for n in range(5)), *(f"good {n}" for n in range(9))]
+        run = session.run((image(word, **FOUR_CREDITS) for word in words), max_credits=20)
+        jobs, error = await run_until_spent(run)
+        assert sum(job.error is None for job in jobs) == 5
+        assert emulator.ledger.credits == 20
+        assert error.spent == 20
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), "5", True])
+async def test_u10_a_timeout_is_a_number(tmp_path: Path, timeout: object) -> None:
+    async with world(tmp_path) as (emulator, session):
+        with pytest.raises(InvalidRequest) as caught:
+            await session.generate(image(), timeout=timeout)  # type: ignore[arg-type]
+        assert caught.value.field == "timeout"
+        job = await session.submit(image())
+        with pytest.raises(InvalidRequest):
+            await job.result(timeout)  # type: ignore[arg-type]
+        await job
+        assert len(emulator.ledger) == 1

@@ -290,3 +290,20 @@ async def test_the_live_catalogue_names_what_can_be_asked_for(tmp_path: Path) ->
             kind = ImageRequest if hasattr(model, "counts") else VideoRequest
             kind("x", model=model.name)
         assert posts(emulator) == 0
+
+
+async def test_slow_uploads_hold_up_nobody_whose_image_is_there(tmp_path: Path) -> None:
+    faults = [Fault(where="upload", what="hang", after=1, times=None)]
+    async with (
+        Emulator(speed=600, faults=faults) as emulator,
+        session_for(emulator, tmp_path) as session,
+    ):
+        await session.upload(png(0))
+        slow = [asyncio.ensure_future(session.upload(png(n))) for n in range(1, 6)]
+        await emulator.until(lambda: emulator.requests.counts["apply"] >= 4)
+        async with asyncio.timeout(5):
+            job = await session.submit(image(references=png(0)))
+            await job
+        for one in slow:
+            one.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)

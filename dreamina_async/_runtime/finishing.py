@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import anyio
 
+from dreamina_async.errors import InvalidRequest, shown
+
 T = TypeVar("T")
 
 
@@ -65,3 +67,14 @@ async def gathered(works: Iterable[Awaitable[T]]) -> list[T]:
     finally:
         for task in tasks:
             task.cancel()
+
+
+def require_timeout(timeout: object) -> None:
+    """Refuse what is no number of seconds: a NaN would stop every timer of the loop.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
+    number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if timeout is not None and not (number and timeout == timeout):
+        raise InvalidRequest(f"timeout {shown(timeout)} is not a number", field="timeout")

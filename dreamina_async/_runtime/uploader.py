@@ -57,7 +57,7 @@ T = TypeVar("T")
 _log = logging.getLogger("dreamina_async")
 
 _AT_ONCE = 3
-"""Images that are read or uploaded at the same time."""
+"""Images that are read, and images that are uploaded, at the same time."""
 
 _BLOCK = 256 << 10
 
@@ -87,6 +87,8 @@ class Uploader:
     settings: Settings
     pace: Pace
     spawn: Spawn
+    _readers: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    """Not the slots of the uploads: what is there already need not wait for a slow host."""
     _slots: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(_AT_ONCE))
     _uploads: dict[str, "asyncio.Future[ImageRef]"] = field(factory=dict)
     """By SHA-256; those that failed are forgotten."""
@@ -141,7 +143,7 @@ class Uploader:
             raise copy(self._closed)
 
     async def _look_at(self, image: ImageData | Path, field: str) -> _Source:
-        async with self._slots:
+        async with self._readers:
             self._check_open()
             if isinstance(image, Path):
                 return _Source(await self.files.read_image(image, field), image, field)

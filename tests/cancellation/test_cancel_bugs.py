@@ -22,6 +22,8 @@ from dreamina_async import DreaminaError, DreaminaSession, SessionClosed
 from dreamina_async._runtime.transport import AiohttpTransport, MediaStream
 from dreamina_async.emulator import Emulator
 
+pytestmark = pytest.mark.sweep
+
 _LARGE = os.environ.get("DREAMINA_TESTS") == "large"
 
 

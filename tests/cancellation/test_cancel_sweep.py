@@ -20,6 +20,8 @@ from session_kit import check_folder, check_result, image, rows, session_for
 
 from dreamina_async.emulator import Emulator, Outcome
 
+pytestmark = pytest.mark.sweep
+
 _LARGE = os.environ.get("DREAMINA_TESTS") == "large"
 _KNOWN = {"intent", "accepted", "ready", "done"}
 _PATIENCE = 5

@@ -6,6 +6,8 @@ from simcrash import MODELS, boundaries, crashed, sweep
 from simservice import KINDS
 from simworld import play
 
+pytestmark = pytest.mark.sweep
+
 _SEEDS = range(60)
 
 

@@ -27,6 +27,8 @@ from session_kit import check_job, check_result, downloading, image, polling, re
 
 from dreamina_async import JobState, Settings, VideoRequest
 
+pytestmark = pytest.mark.sweep
+
 LARGE = os.environ.get("DREAMINA_TESTS") == "large"
 VIDEO = "/video/"
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from attrs import define
 from faultproxy import GENERATE, HISTORY, Fate, befalling, body_of, proxied, with_body
 from mutator import mutated
@@ -22,6 +23,8 @@ from dreamina_async import DreaminaError, JobState, VideoRequest
 from dreamina_async._core.commerce import decode_credits, decode_history
 from dreamina_async._core.decode import StatusReply, decode_items, decode_status, decode_submit
 from dreamina_async._core.wire import HttpResponse
+
+pytestmark = pytest.mark.sweep
 
 LARGE = os.environ.get("DREAMINA_TESTS") == "large"
 INPUTS = 20_000 if LARGE else 200
