@@ -568,13 +568,16 @@ class DreaminaSession:
 
     # ---- credit ------------------------------------------------------------------------
 
+    def _account(self) -> Account:
+        return Account(self._require_open().questions)
+
     async def credits(self) -> Credits:
         """The account's balance; asked now and never by itself, so do not poll it either.
 
         Raises:
             DreaminaError: the call failed.
         """
-        return await Account(self._require_open().questions).credits()
+        return await self._account().credits()
 
     def credit_history(self, *, kind: EntryKind | None = None) -> CreditHistory:
         """The rows of the account's ledger, the newest first, read page by page as you go.
@@ -585,7 +588,7 @@ class DreaminaSession:
         Raises:
             InvalidRequest: there is no such kind.
         """
-        return Account(self._require_open().questions).history(kind)
+        return self._account().history(kind)
 
     async def charges(
         self, submit_ids: Iterable[str], *, since: datetime | None = None
@@ -604,7 +607,7 @@ class DreaminaSession:
             InvalidRequest: one of them is not a submit id, or `since` has no time zone.
             DreaminaError: a call failed.
         """
-        return await Account(self._require_open().questions).charges(submit_ids, since)
+        return await self._account().charges(submit_ids, since)
 
     async def receive_daily_credit(self) -> DailyGrant:
         """Take the free credits of today; sent only by this call, and never twice for one.
@@ -613,7 +616,7 @@ class DreaminaSession:
             DreaminaError: the call failed; after a `TransportError` or `ProtocolError` the
                 grant may have been given all the same: look at the balance.
         """
-        return await Account(self._require_open().questions).receive()
+        return await self._account().receive()
 
 
 async def journal_jobs(output_dir: str | os.PathLike[str]) -> list[JobRecord]:

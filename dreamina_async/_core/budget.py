@@ -10,7 +10,7 @@ _WINDOW = 60.0
 
 
 @define
-class Budget:
+class RetryBudget:
     """In any 60 s at most `share` times the first attempts in them, and `spare` retries more.
 
     Half of the spare ones can be saved up, the other half comes in drop by drop.

@@ -26,7 +26,7 @@ from dreamina_async.errors import (
     ServiceUnavailable,
 )
 
-Call = Literal["submit", "status", "commerce", "upload", "items", "models"]
+Call = Literal["submit", "status", "commerce", "upload", "items", "models", "account"]
 """What was asked of the service when its reply carried a code."""
 
 Context = Literal[Call, "record"]
@@ -235,6 +235,7 @@ _CALLS: Mapping[Call, str] = {
     "upload": "the upload of an image",
     "items": "the look at a video's original",
     "models": "the look at its models",
+    "account": "the look at the account",
 }
 
 _DECIMAL = re.compile(r"-?[0-9]{1,20}")

@@ -27,7 +27,7 @@ def decode_user(response: HttpResponse, *, now: float) -> str | None:
         ApiError: a readable refusal.
         ProtocolError: the reply cannot be read.
     """
-    root, _ = open_envelope(response, "status", now)
+    root, _ = open_envelope(response, "account", now)
     return root.object("data").identifier("uid", "user_id")
 
 

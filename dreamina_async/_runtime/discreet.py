@@ -5,47 +5,31 @@ From there it would come into logs, errors and the journal.
 """
 
 import re
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
-from types import MappingProxyType
+from collections.abc import Callable, Iterable
 
 from dreamina_async._core.wire import HttpRequest, HttpResponse
-from dreamina_async._runtime.transport import MediaStream, Transport
+from dreamina_async._runtime.transport import Transport, WrappedTransport
 
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _HIDDEN = "***"
 
 _TOKEN = re.compile(r"(?=\D*\d)[0-9A-Za-z._%+=/-]{16,}")
 """What is long and odd enough to be a secret: taking out less would garble innocent replies."""
 
 
-class DiscreetTransport:
+class DiscreetTransport(WrappedTransport):
     """A transport whose API replies hold none of the given secrets."""
 
     def __init__(self, transport: Transport, secrets: Iterable[str]) -> None:
-        self._transport = transport
+        super().__init__(transport)
         parts = {part for secret in secrets for part in secret.split()}
         self._secrets = tuple(sorted(filter(_TOKEN.fullmatch, parts), key=len, reverse=True))
 
     async def send(
         self, request: HttpRequest, announce: Callable[[], None] | None = None
     ) -> HttpResponse:
-        response = await self._transport.send(request, announce)
+        response = await super().send(request, announce)
         body, headers = response.body, dict(response.headers)
         for secret in self._secrets:
             body = body.replace(secret.encode(), _HIDDEN.encode())
             headers = {name: one.replace(secret, _HIDDEN) for name, one in headers.items()}
         return HttpResponse(response.status, headers, body)
-
-    async def upload(
-        self, request: HttpRequest, body: AsyncIterable[bytes], size: int
-    ) -> HttpResponse:
-        return await self._transport.upload(request, body, size)
-
-    def stream(
-        self, url: str, headers: Mapping[str, str] = _NO_HEADERS
-    ) -> AbstractAsyncContextManager[MediaStream]:
-        return self._transport.stream(url, headers)
-
-    async def aclose(self) -> None:
-        await self._transport.aclose()

@@ -19,7 +19,7 @@ from dreamina_async._core.ledger import Entry
 from dreamina_async._core.media import expires_at, file_name, mismatch, plan, refresh_margin
 from dreamina_async._core.rows import job_document, result_of
 from dreamina_async._runtime.clock import Clock
-from dreamina_async._runtime.files import Files, Written
+from dreamina_async._runtime.files import Files, PartFile, Written
 from dreamina_async._runtime.jobs import Jobs
 from dreamina_async._runtime.originals import Originals
 from dreamina_async._runtime.pace import Pace
@@ -236,7 +236,7 @@ class Downloader:
         """One attempt; None for a result that stands there under another name of its own."""
         written = await transfer.bring(file.url)
         assert transfer.part is not None
-        self._compare(file, written)
+        await self._compare(file, written, transfer.part)
         if any(one.sha256 == written.sha256 for one in file.entry.saved):
             return None  # S2 shows no `image_uri`, so a later record may name it otherwise
         facts = written.facts
@@ -271,7 +271,7 @@ class Downloader:
             self.transport, self.files, self.clock, self.policy, path, file.item.kind, news
         )
 
-    def _compare(self, file: _File, written: Written) -> None:
+    async def _compare(self, file: _File, written: Written, part: PartFile) -> None:
         """Hold a file against its record, whose figures are those of the first rendition.
 
         Raises:
@@ -281,7 +281,8 @@ class Downloader:
         """
         if file.rendition != 0:
             return
-        complaint = mismatch(file.item, written.facts.size, written.md5)
+        md5 = await part.md5() if file.item.md5 else ""
+        complaint = mismatch(file.item, written.facts.size, md5)
         if not complaint:
             return
         file.doubts = file.doubts + 1 if file.doubted == written.sha256 else 1

@@ -45,7 +45,6 @@ class Written:
 
     facts: ContentFacts
     sha256: str
-    md5: str
 
 
 class _CheckedWriter(io.BufferedWriter):
@@ -55,13 +54,10 @@ class _CheckedWriter(io.BufferedWriter):
         super().__init__(raw)
         self.check = ContentCheck(kind)
         self.digest = hashlib.sha256()
-        # what a record states of its file; a checksum, not a safeguard
-        self.md5 = hashlib.md5(usedforsecurity=False)
 
     def writelines(self, lines: Iterable[Any], /) -> None:
         for piece in lines:
             self.digest.update(piece)
-            self.md5.update(piece)
             self.check.feed(piece)
             self.write(piece)
 
@@ -105,7 +101,16 @@ class PartFile:
         if self.durable:
             self._files.disk.sync(self._writer.fileno())
         self._writer.close()
-        return Written(facts, self._writer.digest.hexdigest(), self._writer.md5.hexdigest())
+        return Written(facts, self._writer.digest.hexdigest())
+
+    async def md5(self) -> str:
+        """The finished file's MD5, as few records state it: read again rather than always kept.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        with _storage(self.path):
+            return await self._files.run(_digest_of, self.path, _md5)
 
     async def publish(self, final: Path, sha256: str) -> Path:
         """Give the file its final name, without ever replacing another file.
@@ -392,10 +397,16 @@ def _move_unless_there(disk: Disk, source: Path, target: Path) -> None:
 
 
 def _sha256_of(path: Path) -> str | None:
-    if not stat.S_ISREG(path.lstat().st_mode):
-        return None
+    return _digest_of(path, hashlib.sha256) if stat.S_ISREG(path.lstat().st_mode) else None
+
+
+def _md5() -> Any:
+    return hashlib.md5(usedforsecurity=False)  # a checksum, not a safeguard
+
+
+def _digest_of(path: Path, digest: Callable[[], Any]) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, digest).hexdigest()
 
 
 def _write_json(disk: Disk, path: Path, data: Any, durable: bool) -> None:

@@ -2,7 +2,7 @@
 
 from attrs import define, field
 
-from dreamina_async._core.budget import Budget
+from dreamina_async._core.budget import RetryBudget
 from dreamina_async._runtime.clock import Clock
 from dreamina_async._runtime.jobs import Counters
 from dreamina_async.settings import RetryPolicy
@@ -18,14 +18,14 @@ class Pace:
     clock: Clock
     counters: Counters
     policy: RetryPolicy
-    budget: Budget = field(init=False)
+    budget: RetryBudget = field(init=False)
     paused_until: float = float("-inf")
     """Nothing is submitted, and nobody's status asked for, before this instant."""
     heard_at: float = float("-inf")
     """When the service last answered anything at all."""
 
     def __attrs_post_init__(self) -> None:
-        self.budget = Budget(self.policy.share, self.policy.spare)
+        self.budget = RetryBudget(self.policy.share, self.policy.spare)
 
     def pause(self, until: float) -> None:
         """The service asked for it, or cannot be reached: let no call out for a while."""

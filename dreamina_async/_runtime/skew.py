@@ -2,19 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
-from types import MappingProxyType
+from collections.abc import Callable
 
 from dreamina_async._core.calls import signed_anew
 from dreamina_async._core.skew import corrected, refused_for_its_time, server_time
 from dreamina_async._core.wire import HttpRequest, HttpResponse
 from dreamina_async._runtime.clock import Clock
-from dreamina_async._runtime.transport import MediaStream, Transport
+from dreamina_async._runtime.transport import Transport, WrappedTransport
 
 _log = logging.getLogger("dreamina_async")
 
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 NOTICEABLE = 5.0
 """Seconds of correction from which a refused signature may be due to the time."""
@@ -63,7 +60,7 @@ class CorrectedClock:
             _log.warning("this machine's clock is corrected by %.0f s", self._offset)
 
 
-class TimedTransport:
+class TimedTransport(WrappedTransport):
     """A transport that listens to what time it is at the service.
 
     A signed call that is refused only for this machine's wrong time goes out once more, with
@@ -71,7 +68,7 @@ class TimedTransport:
     """
 
     def __init__(self, transport: Transport, clock: CorrectedClock) -> None:
-        self._transport = transport
+        super().__init__(transport)
         self._clock = clock
 
     async def send(
@@ -88,19 +85,6 @@ class TimedTransport:
         self, request: HttpRequest, announce: Callable[[], None] | None
     ) -> HttpResponse:
         sent = self._clock.local()
-        response = await self._transport.send(request, announce)
+        response = await super().send(request, announce)
         self._clock.learn(server_time(response), sent)
         return response
-
-    async def upload(
-        self, request: HttpRequest, body: AsyncIterable[bytes], size: int
-    ) -> HttpResponse:
-        return await self._transport.upload(request, body, size)
-
-    def stream(
-        self, url: str, headers: Mapping[str, str] = _NO_HEADERS
-    ) -> AbstractAsyncContextManager[MediaStream]:
-        return self._transport.stream(url, headers)
-
-    async def aclose(self) -> None:
-        await self._transport.aclose()

@@ -97,6 +97,31 @@ class Transport(Protocol):
         ...
 
 
+class WrappedTransport:
+    """A transport around another one; what it does not say itself, that one does."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def send(
+        self, request: HttpRequest, announce: Callable[[], None] | None = None
+    ) -> HttpResponse:
+        return await self._transport.send(request, announce)
+
+    async def upload(
+        self, request: HttpRequest, body: AsyncIterable[bytes], size: int
+    ) -> HttpResponse:
+        return await self._transport.upload(request, body, size)
+
+    def stream(
+        self, url: str, headers: Mapping[str, str] = _NO_HEADERS
+    ) -> AbstractAsyncContextManager[MediaStream]:
+        return self._transport.stream(url, headers)
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
 class _ReplyTimer:
     """Ends a call whose reply takes too long; runs from when its request has left.
 

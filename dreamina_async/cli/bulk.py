@@ -50,8 +50,7 @@ def bulk(path: Path, reading: dict[str, Any], options: BulkOptions, common: Comm
     """
     output = common.output()
     manifest = Manifest.load(path, **reading)
-    known = _sent_before(manifest, options, common)
-    good, bad = _survey(manifest, known)
+    good, bad, known = _survey(manifest, options, common)
     _report_bad(bad, output, manifest)
     for name, meant in manifest.near_misses().items():
         output.complain(f"{path}: the column {name!r} is ignored; did you mean {meant!r}?")
@@ -80,25 +79,28 @@ def bulk(path: Path, reading: dict[str, Any], options: BulkOptions, common: Comm
     return asyncio.run(carry_out(work, output))
 
 
-def _sent_before(manifest: Manifest, options: BulkOptions, common: Common) -> frozenset[str]:
-    """The keys of rows that are not sent again; looked up only where it matters."""
-    matters = options.max_credits is not None or any(one.problem for one in manifest.entries())
-    if not matters:
-        return frozenset()
-    return frozenset(asyncio.run(_known(list(manifest.entries()), common)) or ())
+def _survey(
+    manifest: Manifest, options: BulkOptions, common: Common
+) -> tuple[int, list[BadRow], frozenset[str]]:
+    """How many rows are good, which are bad, and the keys of those that are not sent again.
 
-
-def _survey(manifest: Manifest, known: frozenset[str]) -> tuple[int, list[BadRow]]:
-    good = 0
+    The keys are looked up only where they matter: for rows whose pictures are gone, and for a
+    budget.
+    """
     bad: list[BadRow] = []
+    entries: list[Entry] = []
+    good = 0
     for row in manifest.rows():
         if isinstance(row, BadRow):
             bad.append(row)
-        elif row.problem and row.key not in known:
-            bad.append(BadRow(row.line, row.problem))
         else:
             good += 1
-    return good, bad
+            if row.problem or options.max_credits is not None:
+                entries.append(row)
+    known = frozenset(asyncio.run(_known(entries, common)) or ()) if entries else frozenset[str]()
+    absent = [one for one in entries if one.problem and one.key not in known]
+    bad += [BadRow(one.line, one.problem) for one in absent]
+    return good - len(absent), sorted(bad, key=lambda row: row.line), known
 
 
 def _report_bad(bad: list[BadRow], output: Output, manifest: Manifest) -> None:

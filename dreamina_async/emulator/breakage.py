@@ -121,17 +121,17 @@ async def _drip(
     return reply
 
 
-def without(value: Any, names: set[str]) -> Any:
+def _without(value: Any, names: set[str]) -> Any:
     """Leave keys out of every object of a record, however deep."""
     fields, elements = as_object(value), as_list(value)
     if fields is not None:
-        return {key: without(each, names) for key, each in fields.items() if key not in names}
-    return value if elements is None else [without(each, names) for each in elements]
+        return {key: _without(each, names) for key, each in fields.items() if key not in names}
+    return value if elements is None else [_without(each, names) for each in elements]
 
 
 def _other_outcome(record: dict[str, object], damage: str) -> object:
     if damage == "no_uris":
-        return without(record, {"image_uri", "cover_uri", "id", "local_item_id", "effect_id"})
+        return _without(record, {"image_uri", "cover_uri", "id", "local_item_id", "effect_id"})
     status = {"status": 100 if damage == "deleted" else 30}
     return {**record, **status, "task": status, "item_list": [], "failed_item_list": []}
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dreamina_async._core.budget import Budget
+from dreamina_async._core.budget import RetryBudget
 
 shares = st.sampled_from([0.05, 0.2, 1.0])
 spares = st.integers(2, 200)
@@ -33,7 +33,7 @@ def spent(budget, steps, start=0.0):
 
 @given(shares, spares, steps, st.sampled_from([0.0, 1e6]))
 def test_g6_no_minute_holds_more_retries_than_its_share(share, spare, steps, start):
-    retries, firsts = spent(Budget(share, spare), steps, start)
+    retries, firsts = spent(RetryBudget(share, spare), steps, start)
     for n, begin in enumerate(retries):
         window = [one for one in retries[n:] if one <= begin + 60]
         earning = [one for one in firsts if begin <= one <= begin + 60]
@@ -43,7 +43,7 @@ def test_g6_no_minute_holds_more_retries_than_its_share(share, spare, steps, sta
 
 @given(shares, spares, steps)
 def test_the_instant_it_names_is_one_at_which_it_opens(share, spare, steps):
-    budget, now = Budget(share, spare), 1000.0
+    budget, now = RetryBudget(share, spare), 1000.0
     for step, first in steps:
         now += step
         if first:
@@ -55,7 +55,7 @@ def test_the_instant_it_names_is_one_at_which_it_opens(share, spare, steps):
 
 @given(spares)
 def test_whoever_waits_gets_one_without_any_first_attempt(spare):
-    budget, now = Budget(0.2, spare), 0.0
+    budget, now = RetryBudget(0.2, spare), 0.0
     for _ in range(3 * spare):
         at = budget.ready_at(now)
         assert at - now <= 120 / spare + 1e-6
@@ -64,7 +64,7 @@ def test_whoever_waits_gets_one_without_any_first_attempt(spare):
 
 
 def test_what_a_burst_of_first_attempts_earns():
-    budget = Budget(0.2, 20)
+    budget = RetryBudget(0.2, 20)
     for _ in range(10):
         budget.take(0.0)
     assert budget.ready_at(0.0) == pytest.approx(6.0)
@@ -76,5 +76,5 @@ def test_what_a_burst_of_first_attempts_earns():
 
 
 def test_an_hour_of_quiet_saves_up_half_a_minutes_worth():
-    retries, _ = spent(Budget(0.2, 20), [(3600.0, False), (0.0, False)])
+    retries, _ = spent(RetryBudget(0.2, 20), [(3600.0, False), (0.0, False)])
     assert retries == [3600.0] * 10
