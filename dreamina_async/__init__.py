@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ApiError,
         AuthenticationError,
         BudgetReached,
+        Charged,
         ContentRejected,
         DownloadError,
         DreaminaError,
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
         Submitted,
         SubmitWaits,
     )
+    from dreamina_async.export import EXPORT_COLUMNS, ExportFormat, export_journal
     from dreamina_async.images import ImageData, ImageRef, ImageSource
     from dreamina_async.job import Job
     from dreamina_async.models import (
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
         QueueInfo,
         Statistics,
     )
+    from dreamina_async.proxies import Proxy
     from dreamina_async.quotes import Quote, quote
     from dreamina_async.requests import (
         ImageRequest,
@@ -108,6 +111,7 @@ _HOME = {
         "AccountRestricted",
         "ApiError",
         "AuthenticationError",
+        "Charged",
         "ContentRejected",
         "DownloadError",
         "DreaminaError",
@@ -141,6 +145,7 @@ _HOME = {
         "SubmitWaits",
         "Submitted",
     ),
+    "export": ("EXPORT_COLUMNS", "ExportFormat", "export_journal"),
     "job": ("Job",),
     "images": (
         "ImageRef",
@@ -167,6 +172,7 @@ _HOME = {
         "request_from_dict",
         "request_to_dict",
     ),
+    "proxies": ("Proxy",),
     "quotes": ("Quote", "quote"),
     "session": ("DreaminaSession", "journal_jobs"),
     "settings": ("DownloadPolicy", "PollingPolicy", "RetryPolicy", "Settings"),
@@ -174,6 +180,7 @@ _HOME = {
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
+    "EXPORT_COLUMNS",
     "IMAGE_MODELS",
     "IMAGE_RATIOS",
     "IMAGE_SIZES",
@@ -184,6 +191,7 @@ __all__ = [
     "ApiError",
     "AuthenticationError",
     "BudgetReached",
+    "Charged",
     "ContentRejected",
     "Credentials",
     "CreditEntry",
@@ -196,6 +204,7 @@ __all__ = [
     "DreaminaSession",
     "Event",
     "ExpiringCredits",
+    "ExportFormat",
     "Failed",
     "FileSaved",
     "Finished",
@@ -225,6 +234,7 @@ __all__ = [
     "Progress",
     "Progressed",
     "ProtocolError",
+    "Proxy",
     "QueueInfo",
     "Quote",
     "RateLimited",
@@ -247,6 +257,7 @@ __all__ = [
     "VideoModel",
     "VideoRequest",
     "__version__",
+    "export_journal",
     "image_model",
     "journal_jobs",
     "quote",
@@ -256,10 +267,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+if not TYPE_CHECKING:  # a checker that sees this would believe in every misspelt name
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -2,7 +2,7 @@
 
 import sys
 
-_WANTED = frozenset({"cyclopts", "rich"})
+_WANTED = frozenset({"cyclopts", "platformdirs", "rich"})
 
 
 def main() -> None:

@@ -239,7 +239,11 @@ class JobRecord:
 
     Attributes:
         error: why it failed or waits, if it does.
-        files: names of its files, below its folder.
+        media: its files that stand complete.
+        submitted_at: when its submit left for the last time.
+        finished_at: when we saw that the service had finished.
+        saved_at: when its last file stood under its final name.
+        missing: how many results the service did not deliver.
     """
 
     job_id: str
@@ -252,6 +256,10 @@ class JobRecord:
     updated_at: datetime
     error: DreaminaError | None = None
     media: tuple[MediaFile, ...] = ()
+    submitted_at: datetime | None = None
+    finished_at: datetime | None = None
+    saved_at: datetime | None = None
+    missing: int = 0
 
 
 @frozen

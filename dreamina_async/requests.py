@@ -1,5 +1,6 @@
 """What a job is asked to make: requests, checked when they are made, and as plain data."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast, get_args
@@ -40,6 +41,9 @@ def _allowed(name: str, value: object, allowed: tuple[Any, ...], owner: str) -> 
         raise InvalidRequest(f"{owner} takes no {name} {shown(value)}", field=name, allowed=texts)
 
 
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+
+
 def _text(instance: object, attribute: "Attribute[Any]", value: Any) -> None:
     name = attribute.name
     if not isinstance(value, str):
@@ -49,7 +53,7 @@ def _text(instance: object, attribute: "Attribute[Any]", value: Any) -> None:
             f"{name} has {len(value)} characters; at most {MAX_PROMPT_CHARACTERS} are taken",
             field=name,
         )
-    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+    if _NO_TEXT.search(value):
         raise InvalidRequest(f"{name} is not valid text (NUL or half a character)", field=name)
 
 

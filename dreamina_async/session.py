@@ -12,6 +12,8 @@ from typing import Any, Self
 from uuid import UUID, uuid5
 from weakref import WeakSet, WeakValueDictionary
 
+from attrs import evolve
+
 from dreamina_async._core.config import (
     decode_image_config,
     decode_video_config,
@@ -24,6 +26,7 @@ from dreamina_async._core.profile import Caller, caller_for
 from dreamina_async._runtime.account import Account, CreditHistory
 from dreamina_async._runtime.files import Files
 from dreamina_async._runtime.finishing import (
+    carried,
     gathered,
     outlast,
     require_timeout,
@@ -45,6 +48,7 @@ from dreamina_async.errors import (
     JobTimeout,
     SessionClosed,
 )
+from dreamina_async.export import ExportFormat, export_journal
 from dreamina_async.images import ImageRef, ImageSource, image_of
 from dreamina_async.job import Job
 from dreamina_async.models import (
@@ -56,6 +60,7 @@ from dreamina_async.models import (
     canonical_submit_id,
     check_history_id,
 )
+from dreamina_async.proxies import Proxy
 from dreamina_async.quotes import Quote, quote
 from dreamina_async.requests import ImageRequest, Request, Submission, VideoRequest, same_job
 from dreamina_async.run import Budget, Requests, Run
@@ -99,7 +104,8 @@ class DreaminaSession:
         login = credentials if credentials is not None else Credentials.from_env()
         base = base_url or os.environ.get("DREAMINA_BASE_URL") or None
         folder = output_dir or os.environ.get("DREAMINA_OUTPUT_DIR") or _DEFAULT_OUTPUT_DIR
-        self._settings = settings or Settings()
+        rules = settings or Settings()
+        self._settings = evolve(rules, proxy=rules.proxy or Proxy.from_env())
         self._caller: Caller = caller_for(login.in_region(region), base, self._settings.dialect)
         self._root = Path(folder)
         self._parts: Parts | None = None
@@ -172,6 +178,7 @@ class DreaminaSession:
     async def _begin(self, parts: Parts) -> None:
         """The work, if it is this account's; nothing else is asked or sent before that is known."""
         await parts.owner.check(ask=self._settings.check_account)
+        await parts.proof.begin()
         parts.supervisor.spawn(parts.poller.run, parts.supervisor.spawn)
         for _ in range(self._settings.downloading.parallel):
             parts.supervisor.spawn(parts.downloader.work)
@@ -198,7 +205,7 @@ class DreaminaSession:
             parts.jobs.home.check()
             self._parts = None
             self._within_group = parts.supervisor.owns_caller
-            self._closing = asyncio.ensure_future(self._close(parts))
+            self._closing = carried(self._close(parts))
         self._closed = True
         if self._closing is None:
             return
@@ -283,7 +290,8 @@ class DreaminaSession:
             ApiError: the service refused; `charged` says whether it cost anything.
             JobLost: no reply came and the service shows no trace of the job.
             TransportError: the service cannot be reached; nothing was sent.
-            StorageError: the journal cannot be written, so nothing was sent.
+            StorageError: the journal cannot be written, or there may be no room for the files;
+                nothing was sent.
             SessionClosed: the session is not open.
         """
         parts = self._require_open()
@@ -416,6 +424,8 @@ class DreaminaSession:
             entry = await parts.recall.known(submit_id)
             if entry is not None:
                 _check_same(entry, request)
+                if entry.request is not None and not entry.over:
+                    entry.request = request  # should it be sent again: it has the images' bytes
                 return entry, entry.over and not self._revive(parts, entry, request, budget)
         parts.submitter.check_open()
         submit_id = submit_id or str(self._doors.new_id())
@@ -455,6 +465,20 @@ class DreaminaSession:
         """
         parts = self._require_open()
         return [self._job(parts, entry) for entry in await parts.recall.owed()]
+
+    async def find(self, job_id: str) -> Job | None:
+        """The job of this output folder that has this id, from whichever run; None if none has.
+
+        Nothing is sent for it. A job that an earlier run left pending is tracked from here on,
+        as after `resume`.
+
+        Raises:
+            StorageError: the journal cannot be read.
+            SessionClosed: the session is not open.
+        """
+        parts = self._require_open()
+        entry = await parts.recall.known(job_id)
+        return None if entry is None else self._job(parts, entry)
 
     def attach(
         self,
@@ -530,6 +554,27 @@ class DreaminaSession:
     def statistics(self) -> Statistics:
         """A frozen snapshot of the session's counters."""
         return self._require_open().jobs.statistics()
+
+    async def export(
+        self,
+        path: str | os.PathLike[str],
+        format: ExportFormat | None = None,  # noqa: A002 - what it is called everywhere
+    ) -> int:
+        """Write all jobs of the output folder to a file, one row for each media file.
+
+        Args:
+            path: the file; it appears when it is whole, and replaces an older one.
+            format: `jsonl`, or `parquet` with pyarrow installed; None goes by the path's ending.
+
+        Returns:
+            How many rows it has.
+
+        Raises:
+            InvalidRequest: there is no such format, or pyarrow is missing.
+            StorageError: the journal cannot be read, or the file not be written.
+        """
+        await self._require_open().journal.facts()  # whatever is queued before is written by then
+        return await export_journal(self._root, path, format)
 
     async def drain(self) -> None:
         """Wait until every job of this session has ended, one way or another."""
@@ -635,6 +680,7 @@ async def _let_go(parts: Parts) -> None:
         await parts.transport.aclose()
     finally:
         try:
+            parts.proof.end()
             await parts.journal.aclose()
         finally:
             parts.files.close()

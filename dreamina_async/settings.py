@@ -6,6 +6,7 @@ from typing import Any, Literal, cast
 from attrs import Attribute, field, frozen
 
 from dreamina_async.errors import InvalidRequest, shown
+from dreamina_async.proxies import Proxy
 
 Dialect = Literal["web", "s0", "s1", "s2", "s3", "s4"]
 """Which client to sound like; what each sends is told in the reference of the wire."""
@@ -115,7 +116,8 @@ class RetryPolicy:
         attempts: how often a submit that certainly did not arrive is sent, at most, to a
             service that has never answered in this session.
         outage: how long a service that has answered before is waited for when it can no
-            longer be reached; only then do submits that did not arrive give up.
+            longer be reached; only then do submits that did not arrive give up, and downloads
+            whose host cannot be reached.
         base: the first backoff; it doubles.
         cap: the longest backoff.
         retry_after_cap: the longest wait that a server may ask for.
@@ -157,7 +159,7 @@ class DownloadPolicy:
     Attributes:
         parallel: files at once.
         block: bytes gathered before each write.
-        attempts: tries for one file.
+        attempts: tries for one file; those that never reached its host do not count.
         refreshes: fresh URLs asked for one job.
         expiry_margin: seconds of life a URL must have left to be used without asking for a
             fresh one.
@@ -168,6 +170,10 @@ class DownloadPolicy:
         max_image: bytes; larger ones are refused.
         max_video: bytes; larger ones are refused.
         durable: fsync every file and folder before saying that it is there.
+        reserve: submit nothing while the output folder's file system has less room than the
+            files of all jobs under way may need, at 32 MiB a job; False submits all the same.
+        embed: put prompt, model, seed and ids into each file, beside its pixels. Sizes and
+            digests are then those of the file with them, not of the service's own.
         hosts: further domains that results may come from, and uploads go to, beside those
             that are known to be the service's own.
     """
@@ -183,7 +189,15 @@ class DownloadPolicy:
     max_image: int = field(default=64 << 20, validator=[_above_zero, _whole])
     max_video: int = field(default=2 << 30, validator=[_above_zero, _whole])
     durable: bool = True
+    reserve: bool = True
+    embed: bool = False
     hosts: tuple[str, ...] = field(default=(), validator=_domains)
+
+
+def _proxy(value: Proxy | str | None) -> Proxy | None:
+    if value is None or isinstance(value, Proxy):
+        return value
+    return Proxy(value)
 
 
 @frozen(kw_only=True)
@@ -203,6 +217,8 @@ class Settings:
         dialect: which headers and parameters to send: `web` is the web page of 2026, the
             others are what older sources were seen to send. The answers are understood in
             every dialect whichever is spoken.
+        proxy: what to reach the service through, a `Proxy` or its URL; None reads
+            `DREAMINA_PROXY`.
     """
 
     polling: PollingPolicy = field(factory=PollingPolicy)
@@ -215,6 +231,7 @@ class Settings:
     close_timeout: float = _seconds(10.0)
     check_account: bool = True
     dialect: Dialect = "web"
+    proxy: Proxy | None = field(default=None, converter=_proxy)
 
     def __attrs_post_init__(self) -> None:
         if self.dialect not in _DIALECTS:

@@ -39,7 +39,8 @@ class Canary(logging.Handler):
     def learn(self, *secrets: str) -> None:
         """These are secret, too; short ones would be found in innocent text."""
         if len(self._secrets) < 50:
-            self._secrets.update(one.encode() for one in secrets if len(one) >= 12)
+            long = (one for one in secrets if len(one) >= 12)
+            self._secrets.update(one.encode("utf-8", "replace") for one in long)
 
     def holds(self, data: bytes, *, signed: bool = True) -> bool:
         """Whether a secret stands in it; a signed URL is one wherever text is kept."""
@@ -56,9 +57,9 @@ class Canary(logging.Handler):
     # ---- what is looked at ---------------------------------------------------------------
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One log record of any logger: its text, its arguments, its exception."""
+        """One log record of any logger: its text, arguments and extras, its exception."""
         where = f"log record of {record.name}"
-        self.look(where, f"{record.getMessage()} {record.args!r}")
+        self.look(where, f"{record.getMessage()} {vars(record)!r}")
         if record.exc_info and record.exc_info[1] is not None:
             self.error(record.exc_info[1], f"exception in a {where}")
 

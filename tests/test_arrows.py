@@ -15,6 +15,7 @@ ROOT = Path(dreamina_async.__file__).parent
 LAYERS = {
     "errors": 0,
     "credentials": 1,
+    "proxies": 1,
     "catalogue": 2,
     "credits": 2,
     "images": 2,
@@ -27,12 +28,14 @@ LAYERS = {
     "_runtime": 6,
     "job": 7,
     "run": 7,
+    "export": 7,
     "session": 7,
 }
-EDGES = {"cli", "fastapi", "pytest_plugin", "emulator", "__main__"}
+EDGES = {"cli", "fastapi", "otel", "gallery", "pytest_plugin", "emulator", "__main__"}
 PURE = {
     "errors",
     "credentials",
+    "proxies",
     "catalogue",
     "credits",
     "images",
@@ -46,7 +49,7 @@ PURE = {
 NOT_IN_PURE = {"asyncio", "anyio", "aiohttp", "aiofiles", "time", "random", "os", "logging"}
 NOT_IN_PURE |= {"sqlite3", "threading", "socket", "secrets", "subprocess", "concurrent", "yarl"}
 # `from_env` reads the environment; of paths, only their spelling is looked at.
-EXCEPTIONS = {("credentials", "os"), ("images", "os")}
+EXCEPTIONS = {("credentials", "os"), ("images", "os"), ("proxies", "os")}
 HOMES = {
     "aiohttp": {"_runtime.transport"},
     "yarl": {"_runtime.transport"},
@@ -117,7 +120,7 @@ def _wrong_ours(name, target):
     if here in EDGES:
         private = here != there and any(part.startswith("_") for part in target.split(".") if part)
         own_or_public = there in (here, "") or (there, here) == ("cli", "__main__")
-        public = own_or_public or target == "emulator"
+        public = own_or_public or target in ("emulator", "gallery")
         return None if public and not private else arrow
     if there not in LAYERS:
         return arrow

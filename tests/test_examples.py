@@ -1,11 +1,15 @@
 """Every Python example of the README and the guides runs, against the emulator."""
 
+import asyncio
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from fastapi_kit import client_of, served
 from session_kit import png
 from sybil import Sybil
 from sybil.document import Document
@@ -44,24 +48,44 @@ async def test_readme(emulator: Emulator, tmp_path: Path) -> None:
     assert len(emulator.ledger) == 4  # one in the application, three in the bulk run
     assert len(list(tmp_path.glob("out/*/*.png"))) == 16
 
-    app = document.namespace["app"]
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            reply = await client.post("/images", params={"prompt": "月下独酌"})
-    assert reply.status_code == 200
-    assert [os.path.getsize(path) > 0 for path in reply.json()] == [True] * 4
+    async with client_of(document.namespace["app"]) as (client, _):
+        reply = await client.post("/images", params={"prompt": "月下独酌"})
+        assert reply.status_code == 200
+        files = [tmp_path / "out" / media["path"] for media in reply.json()["media"]]
+        assert [file.stat().st_size > 0 for file in files] == [True] * 4
+        assert reply.json()["submit_id"] in (await client.get("/jobs")).text
 
 
-@pytest.mark.dreamina_emulator(speed=200)
-async def test_guide_to_testing(dreamina_emulator: Emulator, tmp_path: Path) -> None:
-    document = parsed("docs/how-to/testing.md")
+async def test_guide_to_fastapi(emulator: Emulator, tmp_path: Path) -> None:
+    document = parsed("docs/how-to/fastapi.md")
     for example in document.examples():
         example.evaluate()
-    tests = [value for name, value in document.namespace.items() if name.startswith("test_")]
-    assert len(tests) == 2
-    for number, test in enumerate(tests):
-        await test(dreamina_emulator, tmp_path / str(number))
+    app, names = document.namespace["app"], document.namespace
+    async with served(app) as url, httpx.AsyncClient(base_url=url) as client:
+        watched = client.post("/watched", params={"prompt": "雨巷"}, timeout=60)
+        replies = await asyncio.gather(watched, names["with_openai"](f"{url}/v1"))
+        assert len(replies[0].json()["media"]) == 4
+        assert [(await client.get(image)).status_code for image in replies[1]] == [200, 200]
+        assert (await client.get("/guarded/jobs")).status_code == 401
+        key = {"Authorization": "Bearer a key of yours"}
+        assert len((await client.get("/guarded/jobs", headers=key)).json()["jobs"]) == 2
+        assert (await client.get("/api/jobs")).status_code == 200
+    async with names["own_lifespan"](names["other"]) as state:
+        assert state["database"] == "yours"
+
+
+def test_guide_to_testing(tmp_path: Path) -> None:
+    """As its reader would: in files of their own, under pytest alone."""
+    blocks = [example.parsed for example in parsed("docs/how-to/testing.md").examples()]
+    names = ["app.py", "test_app.py", "test_session.py", "test_unit.py"]
+    for name, block in zip(names, blocks, strict=True):
+        (tmp_path / name).write_text(str(block), "utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "--strict-markers", "-o", "asyncio_mode=auto"]
+    command += ["-p", "dreamina_async.pytest_plugin", "-p", "pytest_asyncio.plugin"]
+    command += ["-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
+    environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "7 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_guide_to_credits(emulator: Emulator) -> None:

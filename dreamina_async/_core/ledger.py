@@ -78,6 +78,7 @@ class Ledger:
     """The jobs of one session, by job id, and how many stand where."""
 
     _entries: dict[str, Entry] = field(factory=dict)
+    _by_history: dict[str, Entry] = field(factory=dict)
     _counts: Counter[tuple[MediaKind, JobState]] = field(factory=Counter)
 
     def add(self, entry: Entry) -> None:
@@ -90,6 +91,13 @@ class Ledger:
             raise KeyError(entry.job_id)
         self._entries[entry.job_id] = entry
         self._counts[entry.kind, entry.state] += 1
+        self.name(entry, entry.history_id)
+
+    def name(self, entry: Entry, history_id: str | None) -> None:
+        """Take in a job's history id, if it is told and was not known before."""
+        entry.history_id = entry.history_id or history_id
+        if entry.history_id is not None:
+            self._by_history.setdefault(entry.history_id, entry)
 
     def get(self, job_id: str) -> Entry | None:
         """The job, if it is here."""
@@ -110,13 +118,14 @@ class Ledger:
         for name in ("maybe_sent", "saved", "finished_at", "saved_at", "missing", "error"):
             setattr(entry, name, getattr(known, name))
         entry.request = known.request or entry.request
+        if self._by_history.get(entry.history_id or "") is entry:
+            del self._by_history[entry.history_id or ""]
         entry.history_id = known.history_id or entry.history_id
         self.add(entry)
 
     def by_history(self, history_id: str) -> Entry | None:
-        """The job with this history id, if it is here."""
-        found = (one for one in self._entries.values() if one.history_id == history_id)
-        return next(found, None)
+        """The job with this history id, if it is here; the first of several."""
+        return self._by_history.get(history_id)
 
     def entries(self) -> list[Entry]:
         """All jobs, oldest first."""

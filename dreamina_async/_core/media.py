@@ -1,5 +1,6 @@
 """Which file, from which URL, under which name, until when (protocol notes 8.2)."""
 
+import hashlib
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -137,8 +138,14 @@ def file_name(item: MediaItem, index: int, extension: str) -> str:
 
 
 def folder_name(submit_id: str | None, history_id: str | None) -> str:
-    """A job's folder; both ids have been checked to hold nothing but letters and digits."""
-    return submit_id or f"history-{history_id}"
+    """A job's folder; both ids have been checked to hold nothing but letters and digits.
+
+    Ids that differ in case alone would be one folder where the file system tells no case, so
+    capitals bring a digest along, behind a character that no id has (F12).
+    """
+    if submit_id or history_id is None or history_id == history_id.lower():
+        return submit_id or f"history-{history_id}"
+    return f"history-{history_id}~{hashlib.sha256(history_id.encode()).hexdigest()[:16]}"
 
 
 MEDIA_HOSTS = (

@@ -176,7 +176,7 @@ def _check_size(text: str) -> None:
 
 
 def _float(text: str) -> float | Unreadable:
-    value = float(text)
+    value = float(text) if len(text) <= _MAX_DIGITS else math.inf
     return value if math.isfinite(value) else Unreadable(text[:32])
 
 

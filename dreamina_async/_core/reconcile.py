@@ -25,6 +25,7 @@ _FAILED = frozenset({30, 40, -1, 60, 70, 80, 100})
 _SUCCESS = frozenset({50, 21})
 _RUNNING = frozenset({0, 20, 42, 45})
 _FINISHING = frozenset({42, 45})
+_SEEN = _FAILED | _SUCCESS | _RUNNING | {10}
 _DELETED = 100
 
 _QUEUEING, _QUEUE_FAILED = 1, 4
@@ -191,6 +192,12 @@ def _says_failed(report: JobReport) -> bool:
 
 def _status(report: JobReport) -> int | None:
     return report.task_status if report.task_status is not None else report.status
+
+
+def strange_status(report: JobReport) -> int | None:
+    """A number that no source has ever shown, if the report says one; it counts as pending."""
+    status = _status(report)
+    return None if status in _SEEN else status
 
 
 def _verdict(sight: Sight, report: JobReport, now: float, polling: PollingPolicy) -> Verdict:

@@ -25,6 +25,8 @@ _HISTORY_NAMES = ("history_record_id",)
 _HISTORY_FALLBACKS = ("history_id", "id")  # the CLI's word, and S2's
 _CRITICAL = (*_HISTORY_NAMES, *_HISTORY_FALLBACKS, "task_id", "submit_id", "status", "fail_code")
 
+_NAMING = frozenset({*_CRITICAL, "task"})
+
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -47,7 +49,8 @@ def canonical(text: str) -> str:
 
 def own_ids(value: object) -> frozenset[str]:
     """The ids that a record says it has."""
-    if not as_object(value):
+    named = as_object(value)
+    if not named or named.keys().isdisjoint(_NAMING):
         return frozenset()
     record = Reader.of(value)
     return frozenset(canonical(one) for one in (*_history_ids(record), *said_submit_ids(record)))

@@ -194,7 +194,15 @@ def record_of(entry: Entry, updated_at: float, root: Path) -> JobRecord:
         updated_at=instant(updated_at),
         error=entry.error,
         media=entry.saved,
+        submitted_at=_instant_if(entry.sent_at),
+        finished_at=_instant_if(entry.finished_at),
+        saved_at=_instant_if(entry.saved_at),
+        missing=entry.missing,
     )
+
+
+def _instant_if(seconds: float | None) -> datetime | None:
+    return None if seconds is None else instant(seconds)
 
 
 def instant(seconds: float) -> datetime:
@@ -210,7 +218,7 @@ def result_of(entry: Entry) -> JobResult:
         history_id=entry.history_id,
         request=entry.request,
         media=entry.saved,
-        submitted_at=instant(entry.sent_at) if entry.sent_at else None,
+        submitted_at=_instant_if(entry.sent_at),
         finished_at=instant(entry.finished_at or saved_at),
         saved_at=instant(saved_at),
         missing=entry.missing,

@@ -14,12 +14,16 @@ FURTHEST = 86_400 + 600.0
 """A day is believed, and what a slow reply adds; beyond that it is the reply that errs."""
 
 # within a JSON text the last quotation mark would have a backslash before it
+_EDGE = 4096
+"""Bytes at either end of a reply in which its own facts stand: what lies between is its data."""
+
 _SYSTIME = re.compile(rb'"(?:systime|sysTime|svr_time)"\s*:\s*"?([0-9]{10})(?:[0-9]{3})?["\s,}]')
 
 
 def server_time(response: HttpResponse) -> float | None:
     """The service's clock as it wrote the reply, in whole Unix seconds; None if it is silent."""
-    found = _SYSTIME.search(response.body)
+    body = response.body
+    found = _SYSTIME.search(body, 0, _EDGE) or _SYSTIME.search(body, max(0, len(body) - _EDGE))
     return float(found[1]) if found else http_date(response.headers.get("date", ""))
 
 
@@ -43,6 +47,8 @@ def corrected(offset: float, told: float, sent: float, received: float) -> float
 
 def refused_for_its_time(response: HttpResponse) -> bool:
     """Whether the signature is not accepted, which a right time may mend; nothing was done."""
+    if len(response.body) > _EDGE:  # no refusal says so much
+        return False
     try:
         open_envelope(response, "submit", now=0.0)
     except AuthenticationError as error:

@@ -5,7 +5,6 @@ Reading may be tried again; taking the grant is not, for nobody knows what a sec
 """
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
@@ -25,12 +24,11 @@ from dreamina_async._core.commerce import (
     encode_history,
     encode_receive,
 )
+from dreamina_async._runtime.log import log
 from dreamina_async._runtime.questions import Questions
 from dreamina_async.credits import CreditEntry, Credits, DailyGrant, EntryKind
 from dreamina_async.errors import InvalidRequest, shown
 from dreamina_async.models import canonical_submit_id
-
-_log = logging.getLogger("dreamina_async")
 
 
 @define(eq=False)
@@ -110,9 +108,9 @@ def _whole_second(since: datetime | None) -> datetime | None:
 def _warn_of(page: LedgerPage, paging: Paging) -> None:
     odd = page.rows - len(page.entries)
     if odd:
-        _log.warning("%d rows of the credit ledger cannot be read and are left out", odd)
+        log.warning("%d rows of the credit ledger cannot be read and are left out", odd)
     if paging.cursor is None and page.more and page.rows:
-        _log.warning("the service says that there is more credit history, but shows no more")
+        log.warning("the service says that there is more credit history, but shows no more")
 
 
 class CreditHistory(AsyncIterator[CreditEntry]):

@@ -1,7 +1,8 @@
 """The system calls that change files, behind one small door.
 
 A simulation puts its own disk here: one that is full, refuses to sync, or forgets at a crash
-what was never synced. Reading needs no door, for it changes nothing.
+what was never synced. Reading needs no door, for it changes nothing; how much room is left
+is asked here all the same, for that is the simulation's to say.
 """
 
 import io
@@ -41,6 +42,12 @@ class Disk:
     def unlink(self, path: Path) -> None:
         """Take a name away."""
         path.unlink()
+
+    def free(self, folder: Path) -> int | None:
+        """Bytes that may still be written to a folder's file system; None if it does not say."""
+        status = os.statvfs(folder)
+        # a file system without blocks, as some of the network are, knows of no end
+        return status.f_bavail * status.f_frsize if status.f_blocks else None
 
     def make_folder(self, folder: Path, mode: int = 0o755) -> None:
         """A folder, and those above it, where they are missing."""

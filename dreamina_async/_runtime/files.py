@@ -29,6 +29,7 @@ from dreamina_async._runtime.disk import Disk
 from dreamina_async._runtime.finishing import outlast, to_completion
 from dreamina_async.errors import InvalidRequest, SessionClosed, StorageError
 from dreamina_async.images import MAX_IMAGE_BYTES
+from dreamina_async.models import MediaFile
 from dreamina_async.requests import MediaKind
 
 T = TypeVar("T")
@@ -37,6 +38,9 @@ _PART_SUFFIX = ".part"
 # a pipe must not keep a thread until somebody writes into it
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
 _BLOCK = 256 << 10
+_AT_ONCE = 200
+_EDGE = 16
+_SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 @frozen
@@ -209,9 +213,16 @@ class Files:
         with _storage(folder):
             await self.run(_clean_folder, self.disk, folder)
 
-    async def all_there(self, files: Sequence[tuple[Path, int]]) -> list[bool]:
-        """For each path and size, whether a plain file of that size stands there."""
-        return await self.run(_all_there, files)
+    async def are_whole(self, files: Sequence[tuple[MediaFile, bool]]) -> list[bool]:
+        """For each, whether it stands there as it was saved; if it is doubted, by its digest.
+
+        Raises:
+            StorageError: it cannot be told.
+        """
+        found: list[bool] = []
+        for start in range(0, len(files), _AT_ONCE):  # a caller may leave in between
+            found += await self.run(_are_whole, files[start : start + _AT_ONCE])
+        return found
 
     async def read_image(self, path: Path, field: str) -> Picture:
         """Look at an image that is to be uploaded, all of it and once.
@@ -455,18 +466,32 @@ def _refuse_link(folder: Path) -> None:
 def _clean_folder(disk: Disk, folder: Path) -> None:
     _refuse_link(folder)
     if folder.is_dir():
-        for part in folder.glob(f".*{_PART_SUFFIX}"):
+        for part in sorted(folder.glob(f".*{_PART_SUFFIX}")):
             if part.is_symlink() or part.is_file():
                 _remove(disk, part)
 
 
-def _all_there(files: Sequence[tuple[Path, int]]) -> list[bool]:
-    return [_is_there(path, size) for path, size in files]
+def _are_whole(files: Sequence[tuple[MediaFile, bool]]) -> list[bool]:
+    return [_is_whole(file, doubted) for file, doubted in files]
 
 
-def _is_there(path: Path, size: int) -> bool:
+def _is_whole(file: MediaFile, doubted: bool) -> bool:
     try:
-        status = path.lstat()
-    except OSError:
+        descriptor = os.open(file.path, _READ | getattr(os, "O_NOFOLLOW", 0))
+        with open(descriptor, "rb", buffering=0) as opened:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_size != file.size:
+                return False
+            if not doubted and not _looks_emptied(descriptor, file.size):
+                return True
+            return hashlib.file_digest(opened, hashlib.sha256).hexdigest() == file.sha256
+    except OSError as error:
+        if error.errno in _SHORT:  # it says nothing of the file, and to fetch all anew is no help
+            raise StorageError(f"cannot read: {error.strerror}", path=str(file.path)) from error
         return False
-    return stat.S_ISREG(status.st_mode) and status.st_size == size
+
+
+def _looks_emptied(descriptor: int, size: int) -> bool:
+    """What a crash leaves of a file begins or ends with zeros; hardly any whole one does."""
+    edges = os.pread(descriptor, _EDGE, 0), os.pread(descriptor, _EDGE, max(0, size - _EDGE))
+    return not all(edge.strip(b"\0") for edge in edges)

@@ -7,6 +7,7 @@ and the cancellation is raised again afterwards. An interrupt that hits the wait
 """
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Any, TypeVar
 
@@ -23,7 +24,41 @@ async def to_completion(work: Coroutine[Any, Any, T]) -> T:
     Both kinds are meant: `task.cancel()` and an anyio scope, which cancels again at every
     await until it is shielded off.
     """
-    return await outlast(asyncio.ensure_future(work))
+    return await outlast(carried(work))
+
+
+def carried(work: Coroutine[Any, Any, T]) -> "asyncio.Future[T]":
+    """What `work` comes to; it begins, whoever cancels its task before.
+
+    asyncio drops a task that is cancelled before its first step unheard, and a loop that is
+    torn down cancels every task it finds: what closes a session must not be lost that way.
+    """
+    outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    _carry(work, outcome)
+    return outcome
+
+
+def _carry(work: Coroutine[Any, Any, T], outcome: "asyncio.Future[T]") -> None:
+    task = asyncio.ensure_future(_awaited(work))
+    task.add_done_callback(lambda task: _hand_on(task, work, outcome))
+
+
+async def _awaited(work: Coroutine[Any, Any, T]) -> T:
+    """A coroutine of its own, so that dropping it leaves `work` as it was."""
+    return await work
+
+
+def _hand_on(
+    task: "asyncio.Task[T]", work: Coroutine[Any, Any, T], outcome: "asyncio.Future[T]"
+) -> None:
+    if inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
+        _carry(work, outcome)
+    elif task.cancelled():
+        outcome.cancel()
+    elif (error := task.exception()) is not None:
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(task.result())
 
 
 async def outlast(future: "asyncio.Future[T]") -> T:

@@ -25,7 +25,7 @@ class Subscription(AsyncIterator[Event]):
     """
 
     def __init__(self, hub: "Hub", job_id: str | None) -> None:
-        self.dropped = 0
+        self.dropped: int = 0
         self._hub = hub
         self._job_id = job_id
         self._waiting: deque[Event] = deque()

@@ -109,7 +109,7 @@ class Jobs:
         if entry.state not in (JobState.INTENT, JobState.UNKNOWN):
             return
         self.ledger.move(entry, JobState.ACCEPTED)
-        entry.history_id = entry.history_id or history_id
+        self.ledger.name(entry, history_id)
         entry.error = None
         await self._write(entry)
         self.counters.accepted += 1
@@ -130,7 +130,7 @@ class Jobs:
         """One job was known by two of its ids; what became of it became of both."""
         if entry.over:
             return
-        entry.history_id = entry.history_id or other.history_id
+        self.ledger.name(entry, other.history_id)
         entry.submit_id = entry.submit_id or other.submit_id
         if other.state in (JobState.READY, JobState.DONE):
             self.ledger.move(entry, JobState.READY)

@@ -11,7 +11,7 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, TypeVar
@@ -472,13 +472,23 @@ def read_records(root: Path) -> list[JobRecord]:
     Raises:
         StorageError: there is none, or it cannot be read.
     """
+    return list(each_record(root))
+
+
+def each_record(root: Path) -> Iterator[JobRecord]:
+    """The same one by one, as they stood at the first: for more of them than fit in memory.
+
+    Raises:
+        StorageError: there is none, or it cannot be read.
+    """
     path = root / JOURNAL_NAME
     if not path.is_file():
         raise StorageError("there is no journal here: nothing was submitted yet", path=str(path))
     try:
         with closing(_connect(path, "ro")) as connection:
-            rows = connection.execute("SELECT * FROM jobs ORDER BY created_at, rowid").fetchall()
-            return [_record(connection, row, root) for row in rows]
+            connection.execute("BEGIN")  # rows and media of one instant
+            for row in connection.execute("SELECT * FROM jobs ORDER BY created_at, rowid"):
+                yield _record(connection, row, root)
     except (sqlite3.Error, KeyError, UnicodeDecodeError) as error:  # columns lose their names, too
         raise StorageError(f"cannot read the journal: {error}", path=str(path)) from error
 

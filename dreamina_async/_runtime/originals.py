@@ -1,6 +1,5 @@
 """The best file of a video, where its record shows only a smaller one (protocol notes 8.1)."""
 
-import logging
 from functools import partial
 
 from attrs import define
@@ -8,11 +7,10 @@ from attrs import define
 from dreamina_async._core.decode import decode_items
 from dreamina_async._core.encode import encode_items
 from dreamina_async._core.media import lacks_original, with_original
+from dreamina_async._runtime.log import extras, log
 from dreamina_async._runtime.questions import Questions
 from dreamina_async.errors import DreaminaError, SessionClosed
 from dreamina_async.models import MediaItem
-
-_log = logging.getLogger("dreamina_async")
 
 
 @define(eq=False)
@@ -21,7 +19,7 @@ class Originals:
 
     questions: Questions
 
-    async def of(self, items: tuple[MediaItem, ...]) -> tuple[MediaItem, ...]:
+    async def of(self, items: tuple[MediaItem, ...], job_id: str) -> tuple[MediaItem, ...]:
         """The same results, each with its original first if the service shows one.
 
         Raises:
@@ -31,11 +29,14 @@ class Originals:
         if not wanted:
             return items
         try:
-            found = await self.questions.ask(partial(encode_items, wanted), decode_items)
+            found = await self.questions.ask(
+                partial(encode_items, wanted), decode_items, job_id=job_id
+            )
         except SessionClosed:
             raise
         except DreaminaError as error:
-            _log.warning("no original of video %s: %s", wanted[0], error)
+            about = extras(error, job_id=job_id)
+            log.warning("job %s: no original of its video: %s", job_id, error, extra=about)
             return items
         return tuple([_best(item, found.get(item.item_id)) for item in items])
 

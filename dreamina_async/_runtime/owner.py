@@ -4,14 +4,13 @@ Asked with another account's login the service knows none of them: paid jobs wou
 and with `resubmit_same_id` be paid again, by somebody else.
 """
 
-import logging
-
 from attrs import define
 
 from dreamina_async._core.owner import account_mark, decode_user, encode_user
 from dreamina_async._core.profile import Caller
 from dreamina_async._runtime.jobs import Jobs
 from dreamina_async._runtime.journal import Journal
+from dreamina_async._runtime.log import extras, log
 from dreamina_async._runtime.questions import Questions
 from dreamina_async.errors import (
     AccountMismatch,
@@ -20,8 +19,6 @@ from dreamina_async.errors import (
     RateLimited,
     ServiceUnavailable,
 )
-
-_log = logging.getLogger("dreamina_async")
 
 _ACCOUNT = "account"
 _LOGIN = "login:"
@@ -79,10 +76,11 @@ class Owner:
         except (ApiError, ProtocolError) as error:
             # a login that has expired hears so from its first call; and paid results must not
             # depend on this question alone
-            _log.warning("cannot tell whether this login is the folder's account: %s", error)
+            text = "cannot tell whether this login is the folder's account: %s"
+            log.warning(text, error, extra=extras(error))
             return None
 
-    def heard(self, uid: str | None) -> None:
+    def heard(self, job_id: str, uid: str | None) -> None:
         """A submit's reply names the account that it was charged to."""
         if uid is None:
             return
@@ -91,8 +89,10 @@ class Owner:
             self._account = mark
             self.journal.put_fact(_ACCOUNT, mark)
         elif mark != self._account:
-            _log.error("a submit was charged to another account than this folder's")
-            self.jobs.stopped = AccountMismatch(_ADVICE, "no", path=str(self.journal.root))
+            stop = AccountMismatch(_ADVICE, "no", path=str(self.journal.root))
+            text = "job %s was charged to another account than this folder's"
+            log.error(text, job_id, extra=extras(stop, job_id=job_id))
+            self.jobs.stopped = stop
             return
         self._remember_login()
 

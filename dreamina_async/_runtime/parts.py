@@ -23,8 +23,10 @@ from dreamina_async._runtime.originals import Originals
 from dreamina_async._runtime.owner import Owner
 from dreamina_async._runtime.pace import Pace
 from dreamina_async._runtime.poller import Poller, Spawn
+from dreamina_async._runtime.proof import Proof
 from dreamina_async._runtime.questions import Questions
 from dreamina_async._runtime.recall import Recall
+from dreamina_async._runtime.room import Room
 from dreamina_async._runtime.skew import CorrectedClock, TimedTransport
 from dreamina_async._runtime.submitter import Submitter
 from dreamina_async._runtime.supervisor import Supervisor
@@ -61,6 +63,7 @@ class Parts:
     downloader: Downloader
     submitter: Submitter
     recall: Recall
+    proof: Proof
     questions: Questions
     uploader: Uploader
     owner: Owner
@@ -91,9 +94,9 @@ def put_together(
     """
     clock = CorrectedClock(doors.clock())
     loopback = is_loopback_url(caller.site.api)
+    secrets = (*caller.credentials.secrets(), *(settings.proxy.secrets() if settings.proxy else ()))
     transport = DiscreetTransport(
-        TimedTransport(doors.transport(settings, loopback=loopback), clock),
-        caller.credentials.secrets(),
+        TimedTransport(doors.transport(settings, loopback=loopback), clock), secrets
     )
     supervisor = Supervisor(on_crash)
     home = Home.here()
@@ -128,6 +131,7 @@ def put_together(
         on_refused=on_refused,
     )
     uploader = Uploader(transport, files, caller, clock, settings, pace, supervisor.spawn)
+    proof = Proof(journal, clock, doors.boot)
     owner = Owner(jobs, journal, caller, questions)
     submitter = Submitter(
         jobs,
@@ -139,6 +143,7 @@ def put_together(
         pace,
         spawn=supervisor.spawn_errand,
         upload=uploader.upload_all,
+        room=Room(files, jobs, settings.downloading.reserve),
         heard=owner.heard,
     )
     return Parts(
@@ -150,7 +155,8 @@ def put_together(
         poller=poller,
         downloader=downloader,
         submitter=submitter,
-        recall=Recall(jobs, journal, files, poller, supervisor.spawn, deliver),
+        recall=Recall(jobs, journal, files, proof, poller, supervisor.spawn, deliver),
+        proof=proof,
         questions=questions,
         uploader=uploader,
         owner=owner,

@@ -5,9 +5,9 @@ URLs, one-off looks - so that one ceiling holds for all of them and batches fill
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from copy import copy
+from functools import partial
 
 from attrs import define, evolve, field, frozen
 
@@ -23,10 +23,21 @@ from dreamina_async._core.encode import IdKind, encode_status
 from dreamina_async._core.idkinds import IdKinds, has_both, other_kind
 from dreamina_async._core.ledger import Entry
 from dreamina_async._core.profile import Caller
-from dreamina_async._core.reconcile import Lost, Over, Pending, Ready, Sight, Unanswered, reconcile
+from dreamina_async._core.reconcile import (
+    Lost,
+    Over,
+    Pending,
+    Ready,
+    Sight,
+    Unanswered,
+    reconcile,
+    strange_status,
+)
 from dreamina_async._core.schedule import Ask, Idle, LookAgain, Schedule
 from dreamina_async._runtime.clock import Clock
+from dreamina_async._runtime.decoding import decoded
 from dreamina_async._runtime.jobs import Jobs
+from dreamina_async._runtime.log import extras, log
 from dreamina_async._runtime.pace import Pace
 from dreamina_async._runtime.transport import Transport
 from dreamina_async.errors import (
@@ -42,8 +53,6 @@ from dreamina_async.errors import (
 )
 from dreamina_async.models import JobReport, JobState, MediaItem
 from dreamina_async.settings import Settings
-
-_log = logging.getLogger("dreamina_async")
 
 _OVERLAP = 4
 """Status calls on their way at once: a slow service must not hold up the rest."""
@@ -81,12 +90,14 @@ class Poller:
     on_refused: Callable[[DreaminaError], None]
     _kinds: IdKinds = field(init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event)
-    _looks: set[_Look] = field(factory=set)
+    _looks: dict[_Look, None] = field(factory=dict[_Look, None])
+    """In the order in which they were asked for; they hear of the end in it, too."""
     _calls: int = 0
     _failures: int = 0
     _refusals: int = 0
     _said: dict[str, tuple[str, type[DreaminaError], str]] = field(factory=dict)
     """What the log was last told of a job, or under "" of the calls as a whole."""
+    _strange: set[int] = field(factory=set)
     _closed: DreaminaError | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -135,13 +146,13 @@ class Poller:
         self.check_open()
         answer: asyncio.Future[JobReport | None] = asyncio.get_running_loop().create_future()
         key = _Look(id_, kind, answer)
-        self._looks.add(key)
+        self._looks[key] = None
         self.schedule.put(key, self.clock.monotonic(), kind)
         self._wake.set()
         try:
             return await answer
         finally:
-            self._looks.discard(key)
+            self._looks.pop(key, None)
             self.schedule.drop([key])
 
     def check_open(self) -> None:
@@ -224,7 +235,8 @@ class Poller:
         try:
             response = await self.transport.send(request, left)
             self.pace.heard()
-            reply = decode_status(response, asked, now=self.clock.wall())
+            decode = partial(decode_status, ids=asked, now=self.clock.wall())
+            reply = await decoded(response, decode)
         except DreaminaError as error:
             self._refused(kind, keys, error)
         else:
@@ -274,7 +286,8 @@ class Poller:
         before = entry.sight
         entry.sight, verdict = reconcile(before, report, self.clock.monotonic(), *policies)
         if report is not None:
-            entry.history_id = entry.history_id or report.history_id
+            self.jobs.ledger.name(entry, report.history_id)
+            self._wonder(entry, report)
             await self._found(entry, report)
             if entry.over:  # given up meanwhile
                 return
@@ -295,9 +308,23 @@ class Poller:
             case Unanswered():
                 self._unanswered(entry)
 
+    def _wonder(self, entry: Entry, report: JobReport) -> None:
+        """A new number at the service would be in every record: it is told once a session."""
+        status = strange_status(report)
+        if status is not None and status not in self._strange:
+            self._strange.add(status)
+            log.warning(
+                "job %s: the service reports status %d, whose meaning is not known; "
+                "it counts as pending until results show",
+                entry.job_id,
+                status,
+                extra=extras(job_id=entry.job_id),
+            )
+
     def _taken_back(self, entry: Entry, error: DreaminaError) -> None:
         """A job that had results once does not fail any more; the files it has are its result."""
-        _log.warning("job %s has finished before, and now: %s", entry.job_id, error)
+        about = extras(error, job_id=entry.job_id)
+        log.warning("job %s has finished before, and now: %s", entry.job_id, error, extra=about)
         if not entry.saved:
             self.jobs.withheld(entry, error)
             return
@@ -370,7 +397,7 @@ class Poller:
         now = self.clock.monotonic()
         pause = backoff_after(error, "status", self._failures, self.settings.retrying)
         self._warn("", "status calls fail", error)
-        _log.info("next status call in %.1f s", pause)
+        log.info("next status call in %.1f s", pause, extra=extras(error, wait=pause))
         self.schedule.ceiling.pause(now + pause)
         if slows_all(error):
             self.pace.pause(now + pause)
@@ -415,7 +442,7 @@ class Poller:
         reason = (text, type(error), error.message)  # and not the log id, which always differs
         if self._said.get(about) != reason:
             self._said[about] = reason
-            _log.warning("%s: %s", text, error)
+            log.warning("%s: %s", text, error, extra=extras(error, job_id=about or None))
 
     def _has_both(self, key: _Key) -> bool:
         entry = None if isinstance(key, _Look) else self.jobs.ledger.get(key)

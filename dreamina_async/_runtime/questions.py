@@ -5,8 +5,8 @@ Status calls are the poller's, for one ceiling holds for all of them.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from attrs import define, evolve
@@ -14,7 +14,9 @@ from attrs import define, evolve
 from dreamina_async._core.backoff import backoff_after
 from dreamina_async._core.profile import Caller
 from dreamina_async._core.wire import HttpRequest, HttpResponse
+from dreamina_async._runtime.decoding import decoded
 from dreamina_async._runtime.jobs import Jobs
+from dreamina_async._runtime.log import extras, log
 from dreamina_async._runtime.pace import Pace
 from dreamina_async._runtime.transport import Transport
 from dreamina_async.errors import (
@@ -26,8 +28,6 @@ from dreamina_async.errors import (
     TransportError,
 )
 from dreamina_async.settings import RetryPolicy
-
-_log = logging.getLogger("dreamina_async")
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -51,6 +51,7 @@ class _Question(Generic[T]):
     decode: Decode[T]
     attempts: int
     answer: "asyncio.Future[T]"
+    job_id: str | None
     attempt: int = 0
 
     def fail(self, error: DreaminaError) -> None:
@@ -72,20 +73,27 @@ class Questions:
     spawn: Callable[..., None]
     """Start `function(*arguments)` in the session's group; raises if it is not open."""
 
-    async def ask(self, encode: Encode, decode: Decode[T], attempts: int | None = None) -> T:
+    async def ask(
+        self,
+        encode: Encode,
+        decode: Decode[T],
+        attempts: int | None = None,
+        job_id: str | None = None,
+    ) -> T:
         """One answer.
 
         Args:
             encode: makes the request, anew for every attempt.
             decode: reads the reply.
             attempts: how often it is sent at most; None takes the policy's.
+            job_id: the job that it is asked for, for the log.
 
         Raises:
             DreaminaError: there is none; or the session was closed before.
         """
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         most = self.policy.attempts if attempts is None else attempts
-        self.spawn(self._carry, _Question(encode, decode, most, answer))
+        self.spawn(self._carry, _Question(encode, decode, most, answer, job_id))
         try:
             return await answer
         finally:
@@ -105,13 +113,14 @@ class Questions:
         now = self.jobs.clock.wall()
         try:
             response = await self.transport.send(question.encode(self.caller, now))
-            found = question.decode(response, now=now)
+            found = await decoded(response, partial(question.decode, now=now))
         except DreaminaError as error:
             if question.attempt >= question.attempts or not _passes(error):
                 question.fail(error)
                 return
             pause = backoff_after(error, "question", question.attempt, self.policy)
-            _log.info("call failed, next one in %.1f s: %s", pause, error)
+            about = extras(error, job_id=question.job_id, wait=pause)
+            log.info("call failed, next one in %.1f s: %s", pause, error, extra=about)
         else:
             if not question.answer.done():
                 question.answer.set_result(found)

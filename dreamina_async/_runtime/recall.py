@@ -9,6 +9,7 @@ from dreamina_async._runtime.files import Files
 from dreamina_async._runtime.jobs import Jobs
 from dreamina_async._runtime.journal import Journal
 from dreamina_async._runtime.poller import Deliver, Poller, Spawn
+from dreamina_async._runtime.proof import Proof
 from dreamina_async._runtime.submitter import first_sight
 from dreamina_async.errors import DreaminaError, JobError
 from dreamina_async.models import JobState
@@ -21,6 +22,7 @@ class Recall:
     jobs: Jobs
     journal: Journal
     files: Files
+    proof: Proof
     poller: Poller
     spawn: Spawn
     deliver: Deliver
@@ -28,7 +30,7 @@ class Recall:
     async def owed(self) -> list[Entry]:
         """Every job that may still bring something, and is tracked from here on.
 
-        That includes finished ones with files missing, those of which the service made
+        That includes finished ones with files missing or damaged, those of which the service made
         fewer results than asked for, and those that this session had given up.
 
         Raises:
@@ -40,6 +42,8 @@ class Recall:
         broken = await self._with_missing_files(finished)
         partial = [entry for entry in finished if entry.missing and entry not in broken]
         await self._with_missing_files(owed)
+        if not broken:  # else the doubt lasts until they are fetched anew
+            self.proof.given(finished)
         self.poller.check_open()
         taken_up = [self._adopt(entry, anew=True) for entry in owed + broken]
         return taken_up + [self._look_again(self._adopt(one, complete=True)) for one in partial]
@@ -120,9 +124,9 @@ class Recall:
         return not await self._with_missing_files([entry])
 
     async def _with_missing_files(self, entries: list[Entry]) -> list[Entry]:
-        """Those of which files are gone; of each, `saved` keeps what is there."""
-        files = [(file.path, file.size) for entry in entries for file in entry.saved]
-        there = iter(await self.files.all_there(files))
+        """Those of which files are gone or damaged; of each, `saved` keeps what is there."""
+        files = [(file, self.proof.doubts(entry)) for entry in entries for file in entry.saved]
+        there = iter(await self.files.are_whole(files))
         broken: list[Entry] = []
         for entry in entries:
             kept = tuple([file for file in entry.saved if next(there)])

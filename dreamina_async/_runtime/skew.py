@@ -1,17 +1,14 @@
 """This machine's clock, put right by what the service's replies tell of theirs."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 from dreamina_async._core.calls import signed_anew
 from dreamina_async._core.skew import corrected, refused_for_its_time, server_time
 from dreamina_async._core.wire import HttpRequest, HttpResponse
 from dreamina_async._runtime.clock import Clock
+from dreamina_async._runtime.log import log
 from dreamina_async._runtime.transport import Transport, WrappedTransport
-
-_log = logging.getLogger("dreamina_async")
-
 
 NOTICEABLE = 5.0
 """Seconds of correction from which a refused signature may be due to the time."""
@@ -57,7 +54,7 @@ class CorrectedClock:
         before = self._offset
         self._offset = corrected(before, told, sent, self.local())
         if abs(self._offset - before) >= NOTICEABLE:
-            _log.warning("this machine's clock is corrected by %.0f s", self._offset)
+            log.warning("this machine's clock is corrected by %.0f s", self._offset)
 
 
 class TimedTransport(WrappedTransport):

@@ -7,7 +7,6 @@ again under the same id; and a waiter who goes away takes nothing with him that 
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
 from functools import partial
@@ -28,9 +27,12 @@ from dreamina_async._core.profile import Caller
 from dreamina_async._core.reconcile import Sight
 from dreamina_async._core.window import Window
 from dreamina_async._runtime.clock import Clock
+from dreamina_async._runtime.decoding import decoded
 from dreamina_async._runtime.jobs import Jobs, charged_in
+from dreamina_async._runtime.log import extras, log
 from dreamina_async._runtime.pace import HAIR, Pace
 from dreamina_async._runtime.poller import Poller, Spawn
+from dreamina_async._runtime.room import Room
 from dreamina_async._runtime.transport import Transport
 from dreamina_async.errors import (
     AccountRestricted,
@@ -44,8 +46,6 @@ from dreamina_async.images import ImageRef
 from dreamina_async.models import JobReport, JobState
 from dreamina_async.requests import MediaKind, Request
 from dreamina_async.settings import Settings
-
-_log = logging.getLogger("dreamina_async")
 
 _COOL_DOWN = 600.0
 """Seconds after a risk-control answer in which nothing is submitted (AIC's figure)."""
@@ -67,8 +67,9 @@ class Submitter:
     pace: Pace
     spawn: Spawn
     upload: Upload
-    heard: Callable[[str | None], None] = lambda _: None
-    """Called with the user id that a reply names."""
+    room: Room
+    heard: Callable[[str, str | None], None] = lambda _, __: None
+    """Called with a job's id and the user id that the reply to its submit names."""
     _windows: dict[MediaKind, Window] = field(
         factory=lambda: {"image": Window(), "video": Window()}
     )
@@ -133,11 +134,13 @@ class Submitter:
             again = attempt > 0 or entry.maybe_sent
             await self._until_it_may_go(entry, called_in_round, again=again)
             async with self._slots:
+                free = await self.room.look()
                 if entry.over or self._turns.get(entry) is not turn:  # nothing was sent
                     return
                 self._check_not_stopped(called_in_round)
                 if not self._may_go(entry, again=again):
                     continue
+                self.room.check(entry, free)
                 attempt += 1
                 self.pace.attempt(again=again)
                 self._sending += 1
@@ -197,7 +200,8 @@ class Submitter:
         leave = partial(self._leave, entry.submit_id, called_in_round)
         response = await self.transport.send(request, leave)
         self.pace.heard()
-        reply = decode_submit(response, entry.submit_id, now=self.clock.wall())
+        decode = partial(decode_submit, submit_id=entry.submit_id, now=self.clock.wall())
+        reply = await decoded(response, decode)
         if reply.submit_id is None:
             await self._check_is_new(entry, reply)
         return reply
@@ -229,7 +233,7 @@ class Submitter:
 
     async def _accept(self, entry: Entry, reply: SubmitReply, since: float) -> None:
         await self.jobs.accepted(entry, reply.history_id)
-        self.heard(reply.uid)
+        self.heard(entry.job_id, reply.uid)
         if entry.over:
             return
         sight = evolve(first_sight(entry, self.clock, reply.report), since=since)
@@ -243,7 +247,7 @@ class Submitter:
         policy, failed = self.settings.retrying, max(attempt, self._troubles)
         verdict = submit_verdict(error, entry.job_id, failed, policy, self.pace.silent_for)
         self._learn(verdict.step, error)
-        _log.info("submit of job %s: %s: %s", entry.job_id, verdict.step.name, error)
+        _tell(entry, verdict, error)
         match verdict.step:
             case Step.RETRY | Step.WAIT_FOR_SLOT:
                 self.jobs.counters.retries += 1
@@ -372,6 +376,12 @@ class Submitter:
         self._resubmitted.add(entry.job_id)
         self.spawn(self.submit, entry)
         return True
+
+
+def _tell(entry: Entry, verdict: SubmitVerdict, error: DreaminaError) -> None:
+    waits = verdict.step in (Step.RETRY, Step.WAIT_FOR_SLOT)
+    about = extras(error, job_id=entry.job_id, wait=verdict.after if waits else None)
+    log.info("submit of job %s: %s: %s", entry.job_id, verdict.step.name, error, extra=about)
 
 
 def first_sight(entry: Entry, clock: Clock, report: JobReport | None = None) -> Sight:

@@ -58,6 +58,7 @@ class Supervisor:
             raise
         finally:
             self._group = None
+            self._quiet.set()  # errands dropped before their first step do not come home
 
     def owns_caller(self) -> bool:
         """Whether the caller is one of the group's tasks, and so cannot wait for its end."""

@@ -6,6 +6,7 @@ two halves of two files would look whole.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from pathlib import Path
 
 from attrs import define
@@ -114,16 +115,17 @@ class Transfer:
         gathered = 0
         broken: TransportError | _Stalled | None = None
         try:
-            async for piece in stream.pieces():
-                pieces.append(piece)
-                gathered += len(piece)
-                if self.received + gathered > self._limit:
-                    raise DownloadError(f"the file is larger than {self._limit} bytes", "yes")
-                if meter.due(self.clock.monotonic(), len(piece)):
-                    self.news(self.received + gathered, size)
-                if gathered >= self.policy.block:
-                    await self._write(pieces, gathered)
-                    pieces, gathered = [], 0
+            async with aclosing(stream.pieces()) as body:  # else it outlives a disk that refuses
+                async for piece in body:
+                    pieces.append(piece)
+                    gathered += len(piece)
+                    if self.received + gathered > self._limit:
+                        raise DownloadError(f"the file is larger than {self._limit} bytes", "yes")
+                    if meter.due(self.clock.monotonic(), len(piece)):
+                        self.news(self.received + gathered, size)
+                    if gathered >= self.policy.block:
+                        await self._write(pieces, gathered)
+                        pieces, gathered = [], 0
         except (TransportError, _Stalled) as error:
             broken = error
         await self._write(pieces, gathered)

@@ -9,7 +9,7 @@ hand the cookie to the media hosts.
 import asyncio
 import os
 import socket
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import MappingProxyType, TracebackType
 from typing import Protocol, Self
@@ -54,7 +54,7 @@ class MediaStream(Protocol):
         """Headers by lower-case name."""
         ...
 
-    def pieces(self) -> AsyncIterator[bytes]:
+    def pieces(self) -> AsyncGenerator[bytes, None]:
         """The body, in the pieces in which it arrives."""
         ...
 
@@ -166,6 +166,7 @@ class _AnnouncedBody(aiohttp.BytesPayload):
         self._timer = timer
         self._announce = announce
         self.refusal: DreaminaError | None = None
+        self.left = False
 
     async def write_with_length(
         self, writer: AbstractStreamWriter, content_length: int | None
@@ -176,6 +177,7 @@ class _AnnouncedBody(aiohttp.BytesPayload):
             except DreaminaError as error:
                 self.refusal = error
                 raise
+        self.left = True
         self._timer.start()
         await super().write_with_length(writer, content_length)
 
@@ -229,7 +231,7 @@ class _AiohttpStream:
     headers: Mapping[str, str]
     _content: aiohttp.StreamReader
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
         failure: DreaminaError | None = None
         try:
             # as they came, no joining and no splitting: the writer gathers them
@@ -261,6 +263,22 @@ class _Resolver(AbstractResolver):
         await self._inner.close()
 
 
+class _NotPublic(OSError):
+    """A name leads into a private network."""
+
+
+class Untrusted(TransportError):
+    """A media host was found and is not to be trusted: no wait will mend that."""
+
+    @classmethod
+    def of(cls, error: Exception) -> Self | None:
+        """The error for a bad certificate or a private address; None for any other."""
+        private = isinstance(getattr(error, "os_error", None), _NotPublic)
+        if private or isinstance(error, aiohttp.ClientConnectorCertificateError):
+            return cls(_words(error), "no", sent=False)
+        return None
+
+
 class _PublicOnlyResolver(_Resolver):
     """Refuses what leads into a private network.
 
@@ -278,7 +296,7 @@ class _PublicOnlyResolver(_Resolver):
         found = await super().resolve(host, port, family)
         allowed = [one for one in found if self._allows(host, one["host"])]
         if not allowed:
-            raise OSError(f"{host} resolves to no public address")
+            raise _NotPublic(f"{host} resolves to no public address")
         return allowed
 
     def _allows(self, host: str, address: str) -> bool:
@@ -297,12 +315,20 @@ class AiohttpTransport:
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=settings.connect_timeout, sock_read=settings.read_timeout
         )
+        # a service on this machine is on no other side of any proxy
+        proxy = settings.proxy.reveal_url() if settings.proxy and not loopback else None
+        connect = settings.connect_timeout
+        # through a proxy, its own name is the only one that is resolved here
+        media_resolver = (
+            _Resolver(connect) if proxy else _PublicOnlyResolver(connect, loopback=loopback)
+        )
         self._api = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=settings.submits + 8,
                 keepalive_timeout=15,
-                resolver=_Resolver(settings.connect_timeout),
+                resolver=_Resolver(connect),
             ),
+            proxy=proxy,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=timeout,
             trust_env=False,
@@ -311,8 +337,9 @@ class AiohttpTransport:
             connector=aiohttp.TCPConnector(
                 limit=settings.downloading.parallel + 4,
                 keepalive_timeout=15,
-                resolver=_PublicOnlyResolver(settings.connect_timeout, loopback=loopback),
+                resolver=media_resolver,
             ),
+            proxy=proxy,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=timeout,
             trust_env=False,
@@ -331,7 +358,8 @@ class AiohttpTransport:
             async with timer:
                 return await self._exchange(self._api, request, body)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            failure = body.refusal or _translated(error)
+            # on the way to a connection, through a proxy or TLS, nothing of it has left
+            failure = body.refusal or _translated(error, sent=body.left)
         # raised outside the `except`: aiohttp's errors show the request's headers in their
         # repr, the cookie among them, and must not hang on ours as a cause
         raise failure
@@ -400,7 +428,7 @@ class AiohttpTransport:
                     URL(url, encoded=True), headers=headers, allow_redirects=False
                 )
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            failure = _translated(error)
+            failure = Untrusted.of(error) or _translated(error)
         raise failure
 
     async def aclose(self) -> None:
@@ -444,9 +472,9 @@ _NOT_SENT = (
 )
 
 
-def _translated(error: Exception) -> DreaminaError:
+def _translated(error: Exception, *, sent: bool = True) -> DreaminaError:
     """One of ours, with the kind of trouble in words and nothing of the request in it."""
-    sent = not isinstance(error, _NOT_SENT)
+    sent = sent and not isinstance(error, _NOT_SENT)
     if isinstance(error, DreaminaError):
         return error
     if isinstance(error, TimeoutError):
@@ -458,6 +486,10 @@ def _translated(error: Exception) -> DreaminaError:
 def _words(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return f"the certificate of {error.host} is not valid"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy refuses the way with status {error.status}"
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return f"cannot connect to the proxy: {_reason(error.os_error)}"
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"cannot connect to {error.host}:{error.port}: {_reason(error.os_error)}"
     if isinstance(error, aiohttp.ServerDisconnectedError):

@@ -5,7 +5,6 @@ not. It belongs to the session and not to whoever asked first: others may wait f
 """
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -37,8 +36,10 @@ from dreamina_async._core.upload import (
 )
 from dreamina_async._core.wire import HttpRequest, HttpResponse
 from dreamina_async._runtime.clock import Clock
+from dreamina_async._runtime.decoding import decoded
 from dreamina_async._runtime.files import Files, ImageChanged
 from dreamina_async._runtime.finishing import gathered, settled
+from dreamina_async._runtime.log import extras, log
 from dreamina_async._runtime.pace import Pace
 from dreamina_async._runtime.poller import Spawn
 from dreamina_async._runtime.transport import Transport
@@ -54,7 +55,6 @@ from dreamina_async.settings import Settings
 
 T = TypeVar("T")
 
-_log = logging.getLogger("dreamina_async")
 
 _AT_ONCE = 3
 """Images that are read, and images that are uploaded, at the same time."""
@@ -199,7 +199,9 @@ class Uploader:
         try:
             return await self._deliver(await self._apply(source), source)
         except _Rejected as refusal:
-            _log.info("upload: %s; asking for another place", refusal.error)
+            log.info(
+                "upload: %s; asking for another place", refusal.error, extra=extras(refusal.error)
+            )
         try:
             return await self._deliver(await self._apply(source), source)
         except _Rejected as refusal:
@@ -249,7 +251,8 @@ class Uploader:
         request = encode_bytes(place, host, source.picture, self.caller)
         async with aclosing(self._blocks(source)) as blocks:
             response = await self.transport.upload(request, blocks, source.picture.size)
-        decode_bytes(response, source.picture, self.clock.wall())
+        now = self.clock.wall()
+        await decoded(response, lambda one: decode_bytes(one, source.picture, now))
 
     def _blocks(self, source: _Source) -> AsyncGenerator[bytes, None]:
         if isinstance(source.origin, bytes):
@@ -270,7 +273,7 @@ class Uploader:
         except ApiError as error:
             if not token_refused(error):
                 raise
-            _log.info("upload: %s; asking for another token", error)
+            log.info("upload: %s; asking for another token", error, extra=extras(error))
         if self._known_token is token:  # else somebody has replaced it already
             self._known_token = None
         return await self._call(partial(encode, await self._token()), decode)
@@ -285,6 +288,13 @@ class Uploader:
                 )
             return token
 
+    async def _exchange(
+        self, request: HttpRequest, decode: Callable[[HttpResponse, float], T]
+    ) -> T:
+        response = await self.transport.send(request)
+        now = self.clock.wall()
+        return await decoded(response, lambda one: decode(one, now))
+
     async def _call(
         self,
         encode: Callable[[float], HttpRequest],
@@ -296,7 +306,7 @@ class Uploader:
             attempt += 1
             request = encode(self.clock.wall())  # signed anew: the time is part of it
             try:
-                return decode(await self.transport.send(request), self.clock.wall())
+                return await self._exchange(request, decode)
             except DreaminaError as error:
                 await self._back_off(error, request.path, attempt)
 
@@ -305,8 +315,9 @@ class Uploader:
         policy = self.settings.retrying
         if not worth_repeating(error) or attempt >= policy.attempts:
             raise error
-        _log.info("upload: %s; trying again", error)
-        await self.pace.before_retry(backoff_after(error, key, attempt, policy))
+        pause = backoff_after(error, key, attempt, policy)
+        log.info("upload: %s; trying again", error, extra=extras(error, wait=pause))
+        await self.pace.before_retry(pause)
 
 
 class _Rejected(Exception):

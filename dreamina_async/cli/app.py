@@ -11,20 +11,22 @@ from cyclopts.validators import Number
 
 from dreamina_async import __version__
 from dreamina_async.cli import options as opt
-from dreamina_async.cli.options import Common, given
+from dreamina_async.cli.options import Common, Saving, given
 
 _NO_COMMON = Common()
+_NO_SAVING = Saving()
 _POSITIVE = Number(gt=0)
 _FROM_ZERO = Number(gte=0)
 
-app = App(
+app: App = App(
     name="dreamina-async",
     version=__version__,
     help=(
         "Make images and videos with Jimeng / Dreamina: many jobs at once, few status calls, "
         "and after a crash nothing is paid twice.\n\n"
-        "Start with `dreamina-async demo`: it needs no account. For your own account set "
-        "DREAMINA_SESSIONID to the value of your browser's 'sessionid' cookie."
+        "Start with `dreamina-async demo`: it needs no account. For your own account "
+        "run `dreamina-async login`, or set DREAMINA_SESSIONID to the value of your browser's "
+        "'sessionid' cookie."
     ),
     help_format="plaintext",
     help_epilogue=(
@@ -65,7 +67,7 @@ def image(
     via: opt.Via = None,
     max_credits: opt.MaxCredits = None,
     timeout: opt.Timeout = None,
-    common: Common = _NO_COMMON,
+    common: Saving = _NO_SAVING,
 ) -> int:
     """Make images of each PROMPT and save them; prints the files' names."""
     from dreamina_async import ImageRequest
@@ -100,7 +102,7 @@ def video(
     seed: opt.Seed = None,
     max_credits: opt.MaxCredits = None,
     timeout: opt.Timeout = None,
-    common: Common = _NO_COMMON,
+    common: Saving = _NO_SAVING,
 ) -> int:
     """Make a video of each PROMPT and save it; prints the files' names."""
     from dreamina_async import VideoRequest
@@ -160,7 +162,7 @@ def bulk(
     seed: opt.Seed = None,
     sample_strength: opt.SampleStrength = None,
     duration: opt.Duration = None,
-    common: Common = _NO_COMMON,
+    common: Saving = _NO_SAVING,
 ) -> int:
     """Run a file of prompts; run it again to finish what is missing, never paying twice.
 
@@ -195,19 +197,75 @@ def bulk(
 
 
 @app.command(help_epilogue="Example: dreamina-async resume --out run1")
-def resume(*, timeout: opt.Timeout = None, common: Common = _NO_COMMON) -> int:
+def resume(*, timeout: opt.Timeout = None, common: Saving = _NO_SAVING) -> int:
     """Finish what an output folder still owes: pending jobs and missing files. Submits nothing."""
     from dreamina_async.cli.journal import resume
 
     return resume(common, timeout)
 
 
-@app.command(help_epilogue="Example: dreamina-async jobs --out run1 --json")
-def jobs(*, common: Common = _NO_COMMON) -> int:
+@app.command(help_epilogue="Example: dreamina-async jobs --out run1 --state failed --limit 20")
+def jobs(
+    *,
+    state: Annotated[
+        list[
+            Literal[
+                "planned",
+                "intent",
+                "accepted",
+                "ready",
+                "done",
+                "failed",
+                "unknown",
+                "abandoned",
+            ]
+        ]
+        | None,
+        Parameter(help="List these only; give it again for more.", negative=()),
+    ] = None,
+    limit: Annotated[
+        int | None, Parameter(help="List the newest only.", validator=_POSITIVE)
+    ] = None,
+    common: Common = _NO_COMMON,
+) -> int:
     """List the jobs of an output folder; works while another command runs there."""
     from dreamina_async.cli.journal import jobs
 
-    return jobs(common)
+    return jobs(state or (), limit, common)
+
+
+@app.command(help_epilogue="Example: dreamina-async gallery run1 --open")
+def gallery(
+    folder: Annotated[
+        Path | None, Parameter(help="The output folder; else the one that --out names.")
+    ] = None,
+    /,
+    *,
+    open_: Annotated[
+        bool, Parameter(name="--open", help="Show it in the browser, too.", negative=())
+    ] = False,
+    common: Common = _NO_COMMON,
+) -> int:
+    """Write one HTML page that shows a folder's images and videos; works offline, and later on."""
+    from dreamina_async.cli.gallery import gallery
+
+    return gallery(folder or common.folder(), open_, common.output())
+
+
+@app.command(help_epilogue="Example: dreamina-async export run1 --to run1.parquet")
+def export(
+    folder: Annotated[
+        Path | None, Parameter(help="The output folder; else the one that --out names.")
+    ] = None,
+    /,
+    *,
+    to: Annotated[Path, Parameter(help=".jsonl, or .parquet with the extra [parquet].")],
+    common: Common = _NO_COMMON,
+) -> int:
+    """Write a folder's jobs to a table, a row for each media file; for data frames and the like."""
+    from dreamina_async.cli.export import export
+
+    return export(folder or common.folder(), to, common.output())
 
 
 @app.command(help_epilogue="Example: dreamina-async status 5f0c2a0e-7c35-4f5f-9d0a-0c8f5a6d1b2e")
@@ -225,7 +283,7 @@ def status(
 def fetch(
     *id_: Annotated[str, Parameter(name="ID", help="Submit ids (UUIDs) or history ids.")],
     timeout: opt.Timeout = None,
-    common: Common = _NO_COMMON,
+    common: Saving = _NO_SAVING,
 ) -> int:
     """Download jobs by id, wherever they were submitted; waits for those not yet finished."""
     from dreamina_async.cli.journal import fetch
@@ -287,3 +345,50 @@ def emulator(
     from dreamina_async.cli.serve import serve
 
     return serve(host, port, speed, dialect, common.output())
+
+
+@app.command(help_epilogue="Example: dreamina-async login --check")
+def login(
+    *,
+    stdin: Annotated[
+        bool, Parameter(help="Read it from standard input, one line.", **opt.FLAG)
+    ] = False,
+    file: Annotated[
+        bool, Parameter(help="Keep it in a file of mode 0600, not in the keyring.", **opt.FLAG)
+    ] = False,
+    check: Annotated[
+        bool,
+        Parameter(help="Ask the service first whether it accepts it; free.", **opt.FLAG),
+    ] = False,
+    common: Common = _NO_COMMON,
+) -> int:
+    """Keep your login: asks for the value of your browser's 'sessionid' cookie, unseen.
+
+    It goes to the system's keyring (extra [keyring]), else to a file that only you can read.
+    International accounts: put us-, hk-, jp- or sg- before it.
+    """
+    from dreamina_async.cli.login import login
+
+    return login(stdin, file, check, common)
+
+
+@app.command(help_epilogue="Example: dreamina-async logout")
+def logout(*, common: Common = _NO_COMMON) -> int:
+    """Forget the login that `login` has kept."""
+    from dreamina_async.cli.login import logout
+
+    return logout(common)
+
+
+@app.command(
+    help_epilogue=(
+        "Example: dreamina-async completion bash > "
+        "~/.local/share/bash-completion/completions/dreamina-async"
+    )
+)
+def completion(
+    shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(help="Whose it is to be.")], /
+) -> int:
+    """Print a script that completes commands and flags in your shell."""
+    print(app.generate_completion(shell=shell))  # noqa: T201 - what it was called for
+    return 0

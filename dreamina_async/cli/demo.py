@@ -54,8 +54,8 @@ Try next:
   dreamina-async models       what can be asked for: models, ratios, sizes, durations
   dreamina-async emulator     the same emulator, for commands of your own
   dreamina-async jobs --out {out}
-With your own account (the value of your browser's 'sessionid' cookie):
-  export DREAMINA_SESSIONID=...
+With your own account:
+  dreamina-async login        asks for the value of your browser's 'sessionid' cookie
   dreamina-async image "一只戴着宇航头盔的柴犬" --ratio 16:9"""
 
 

@@ -32,7 +32,7 @@ def _explain(error: Exception, tokens: Sequence[str]) -> int:
     from dreamina_async.cli.output import Output
 
     if isinstance(error, CycloptsError):
-        error = UsageError(f"{error} {_help_hint(tokens)}")
+        error = UsageError(f"{_complaint(error, tokens)} {_help_hint(tokens)}")
     if not isinstance(error, DreaminaError | UsageError):
         raise error
     status = status_of(error)
@@ -40,9 +40,18 @@ def _explain(error: Exception, tokens: Sequence[str]) -> int:
     return status
 
 
+def _complaint(error: CycloptsError, tokens: Sequence[str]) -> str:
+    if _command(tokens) == "login":  # what stood there may have been the cookie
+        return "login takes no such argument; it asks for the cookie, or reads it with --stdin."
+    return str(error)
+
+
 def _help_hint(tokens: Sequence[str]) -> str:
-    command = next((token for token in tokens if token in app), "")
-    return f"See: dreamina-async {command} --help".replace("  ", " ")
+    return f"See: dreamina-async {_command(tokens)} --help".replace("  ", " ")
+
+
+def _command(tokens: Sequence[str]) -> str:
+    return next((token for token in tokens if token in app), "")
 
 
 def _wants_json(tokens: Sequence[str]) -> bool:

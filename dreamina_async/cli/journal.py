@@ -1,14 +1,20 @@
 """`resume`, `jobs`, `status`, `fetch`: what a folder owes, and what the service knows."""
 
 import asyncio
-from collections.abc import Sequence
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 from dreamina_async import (
+    Charged,
     DreaminaSession,
     Job,
     JobRecord,
     JobReport,
+    JobState,
     journal_jobs,
 )
 from dreamina_async.cli.exits import Exit, UsageError
@@ -18,6 +24,12 @@ from dreamina_async.cli.output import Output, counted, shown
 from dreamina_async.cli.progress import Tally
 from dreamina_async.cli.runner import Jobs, Work, aside, carry_out, follow, stoppable
 from dreamina_async.cli.signals import Interrupted
+from dreamina_async.cli.tables import Row, show_table
+
+_COLUMNS = ("id", "state", "age", "charged", "files", "why it failed, prompt")
+_WIDE = 110
+_NEVER = frozenset({JobState.PLANNED})
+_PERHAPS = frozenset({JobState.INTENT, JobState.UNKNOWN})
 
 
 def resume(common: Common, timeout: float | None) -> int:
@@ -57,15 +69,31 @@ def fetch(ids: Sequence[str], common: Common, timeout: float | None) -> int:
     return asyncio.run(carry_out(work, common.output()))
 
 
-def jobs(common: Common) -> int:
-    """List what the folder's journal holds; asks nobody."""
+def jobs(states: Sequence[str], limit: int | None, common: Common) -> int:
+    """List what the folder's journal holds; asks nobody.
+
+    Args:
+        states: those of which to list jobs; none of them means all.
+        limit: how many to list, the newest.
+        common: what every command takes.
+    """
     output = common.output()
     records = asyncio.run(journal_jobs(common.folder()))
+    wanted = [record for record in records if not states or record.state.value in states]
+    wanted = wanted[-limit:] if limit else wanted
+    show_records(wanted, output, datetime.now(UTC))
+    rest = f"; {len(wanted)} of them listed" if len(wanted) != len(records) else ""
+    output.note(f"{_totals(records, common.folder())}{rest}")
+    return Exit.DONE
+
+
+def show_records(records: Sequence[JobRecord], output: Output, now: datetime) -> None:
+    """One row for each job, or one event."""
     for record in records:
         emit_record(output, record)
-        output.result(_record_line(record))
-    output.note(f"{counted(len(records), 'job')} in {common.folder()}")
-    return Exit.DONE
+    short = sys.stdout.isatty() and output.console.width < _WIDE
+    if records:
+        show_table(output, _COLUMNS, [_record_row(record, now, short) for record in records])
 
 
 def status(ids: Sequence[str], common: Common) -> int:
@@ -84,7 +112,7 @@ async def _status(ids: list[str], common: Common, output: Output) -> int:
     for one in ids:
         report = reports.get(one)
         output.emit("report", id=one, known=report is not None, report=report)
-        output.result(f"{one}  {_report_words(report)}")
+    show_table(output, ("id", "what the service says"), [_report_row(one, reports) for one in ids])
     return Exit.DONE if len(reports) == len(ids) else Exit.FAILED
 
 
@@ -108,12 +136,47 @@ def _attach(session: DreaminaSession, one: str) -> Job:
     return session.attach(submit_id=one)
 
 
-def _record_line(record: JobRecord) -> str:
-    kind = record.request.kind if record.request else "?"
-    what = shown(record.request.prompt, 60) if record.request else ""
-    why = f"  ({shown(str(record.error), 120)})" if record.error else ""
-    files = counted(len(record.media), "file")
-    return f"{record.job_id}  {record.state.value:<9}  {kind:<5}  {files:<8}  {what}{why}"
+def _record_row(record: JobRecord, now: datetime, short: bool) -> Row:
+    # `status` and `fetch` take either id, and the service's own leaves more room for the prompt
+    name = record.history_id if short else None
+    return (
+        name or record.job_id,
+        record.state.value,
+        _age((now - record.created_at).total_seconds()),
+        _charged(record),
+        str(len(record.media)),
+        _what(record),
+    )
+
+
+def _what(record: JobRecord) -> str:
+    prompt = shown(record.request.prompt) if record.request else ""
+    why = shown(str(record.error)) if record.error else ""
+    return " – ".join(part for part in (why, prompt) if part)
+
+
+def _charged(record: JobRecord) -> Charged:
+    if record.error is not None:
+        return record.error.charged
+    return "unknown" if record.state in _PERHAPS else "no" if record.state in _NEVER else "yes"
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def _totals(records: Sequence[JobRecord], folder: Path) -> str:
+    states = Counter(record.state for record in records)
+    counts = ", ".join(f"{states[state]} {state.value}" for state in JobState if states[state])
+    head = f"{counted(len(records), 'job')} in {folder}"
+    return f"{head}: {counts}" if counts else head
+
+
+def _report_row(one: str, reports: Mapping[str, JobReport]) -> Row:
+    return one, _report_words(reports.get(one))
 
 
 def _report_words(report: JobReport | None) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from dreamina_async import Downloading, Event, Failed, JobRecord, Saved
+from dreamina_async.cli.meter import Reading
 from dreamina_async.cli.output import Output, plain
 
 if TYPE_CHECKING:
@@ -20,6 +21,20 @@ def emit_event(output: Output, event: Event) -> None:
     if output.json_lines and not isinstance(event, _SILENT):
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(event).__name__).lower()
         output.emit(name, **attrs.asdict(event, recurse=False))
+
+
+def emit_progress(output: Output, reading: Reading) -> None:
+    """`progress`: how the whole run stands."""
+    facts = attrs.asdict(reading, recurse=False)
+    standing, _ = facts.pop("standing"), facts.pop("failures")
+    output.emit("progress", **plain(standing), **_rounded(facts))
+
+
+def _rounded(facts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: round(value, 3) if isinstance(value, float) else value
+        for name, value in facts.items()
+    }
 
 
 def emit_job(output: Output, job: "Job", **facts: Any) -> None:

@@ -1,22 +1,27 @@
-"""Progress for people, on stderr: a drawing on a terminal, now and then a line elsewhere."""
+"""Progress: a drawing on a terminal, now and then a line elsewhere, events for programs."""
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
-from dreamina_async import DreaminaSession, Event, Statistics
-from dreamina_async.cli.lines import emit_event
+from dreamina_async import DreaminaError, DreaminaSession, Event, Submitted, quote
+from dreamina_async.cli.lines import emit_event, emit_progress
+from dreamina_async.cli.meter import Meter, Reading
 from dreamina_async.cli.output import Output, counted, in_bytes, in_time, shown
-from dreamina_async.cli.progress import Failure, Rate, Standing, Tally, stage_line
+from dreamina_async.cli.progress import Failure, Standing, Tally, endings, spending, under_way
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
 _LINE_EVERY, _LINE_AT_LEAST_EVERY = 5.0, 60.0
+_EVENT_EVERY = 2.0
 _FAILURES_SHOWN = 3
+_WIDEST_BAR = 60
+_DOT = " · "
+_LONGEST_LABEL = 20  # what went wrong needs the room
 
 
 class View(Protocol):
@@ -24,88 +29,97 @@ class View(Protocol):
 
     frame: float
 
-    def show(self, tally: Tally, statistics: Statistics) -> None:
+    def show(self, reading: Reading) -> None:
         """Show it, or leave it: the view knows how often is enough."""
 
     def close(self) -> None:
         """Tidy up."""
 
 
-class NoView:
-    """For those who asked for quiet."""
+class _News:
+    """Whether it is time to speak again: not too often, and only of what has changed."""
 
-    frame = 60.0
+    def __init__(self, first: float) -> None:
+        self._next = first
+        self._last: Standing | None = None
 
-    def show(self, tally: Tally, statistics: Statistics) -> None:
-        """Nothing."""
-
-    def close(self) -> None:
-        """Nothing."""
+    def due(self, reading: Reading, pause: float) -> bool:
+        """True if there is something to say; the next time is a pause later."""
+        if reading.seconds < self._next or reading.standing == self._last:
+            return False
+        self._next, self._last = reading.seconds + pause, reading.standing
+        return True
 
 
 class PlainView:
     """A line every few seconds, when something has changed; more rarely in long runs."""
 
-    frame = 1.0
+    frame: float = 1.0
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._rate = Rate()
-        self._started = time.monotonic()
-        self._rate(self._started, 0)
-        self._next = self._started + _LINE_EVERY
-        self._last: Standing | None = None
+        self._news = _News(_LINE_EVERY)
 
-    def show(self, tally: Tally, statistics: Statistics) -> None:
+    def show(self, reading: Reading) -> None:
         """A line, if it is time for one."""
-        now = time.monotonic()
-        standing = tally.standing()
-        if now < self._next or standing == self._last:
-            return
-        pause = (now - self._started) / 10
-        self._next = now + min(max(pause, _LINE_EVERY), _LINE_AT_LEAST_EVERY)
-        self._last = standing
-        rate = self._rate(now, statistics.bytes)
-        self._output.note(
-            f"{_of_total(standing)}: {stage_line(standing)} · {_traffic(statistics, rate)}"
-        )
+        pause = min(max(reading.seconds / 10, _LINE_EVERY), _LINE_AT_LEAST_EVERY)
+        if self._news.due(reading, pause):
+            parts = [*_head(reading), *under_way(reading.standing), *_traffic(reading)]
+            self._output.note(_DOT.join(parts))
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class EventView:
+    """For programs: a `progress` event every few seconds, when something has changed."""
+
+    frame: float = 1.0
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._news = _News(_EVENT_EVERY)
+
+    def show(self, reading: Reading) -> None:
+        """An event, if it is time for one."""
+        if self._news.due(reading, _EVENT_EVERY):
+            emit_progress(self._output, reading)
 
     def close(self) -> None:
         """Nothing."""
 
 
 class LiveView:
-    """A bar and a few lines that are drawn over and over, as smoothly as need be."""
+    """A bar and a few lines that are drawn over and over: as many for 5,000 jobs as for five."""
 
-    frame = 0.125
+    frame: float = 0.25
 
     def __init__(self, console: "Console") -> None:
         from rich.live import Live
 
-        self._started = time.monotonic()
-        self._rate = Rate()
-        self._rate(self._started, 0)
+        self._console = console
         self._live = Live(
             console=console, auto_refresh=False, transient=True, redirect_stdout=False
         )
         self._live.start()
 
-    def show(self, tally: Tally, statistics: Statistics) -> None:
+    def show(self, reading: Reading) -> None:
         """Draw it."""
-        now = time.monotonic()
-        rate = self._rate(now, statistics.bytes)
-        self._live.update(_drawing(tally, statistics, rate, now - self._started), refresh=True)
+        self._live.update(_drawing(reading, self._console.width), refresh=True)
 
     def close(self) -> None:
         """Wipe it away and give the cursor back."""
         self._live.stop()
 
 
-def view_for(output: Output) -> View:
-    """The view that suits this terminal and this user."""
-    if output.quiet:
-        return NoView()
-    return LiveView(output.console) if output.live else PlainView(output)
+def views_for(output: Output) -> list[View]:
+    """The views that suit this terminal and this user."""
+    views: list[View] = []
+    if not output.quiet:
+        views.append(LiveView(output.console) if output.live else PlainView(output))
+    if output.json_lines:
+        views.append(EventView(output))
+    return views
 
 
 @asynccontextmanager
@@ -113,69 +127,115 @@ async def watching(
     session: DreaminaSession, tally: Tally, output: Output
 ) -> AsyncGenerator[None, None]:
     """Count a session's events, and show how it stands, while the body runs."""
-    view = view_for(output)
+    views = views_for(output)
     events = session.events()
-    reader = asyncio.create_task(_read(events, tally, output))
-    painter = asyncio.create_task(_paint(view, tally, session))
+    reader = asyncio.create_task(_read(events, tally, output, session))
+    painter = asyncio.create_task(_paint(views, tally, session))
     try:
         yield
     finally:
         painter.cancel()
         await events.aclose()
         endings = await asyncio.gather(reader, painter, return_exceptions=True)
-        view.close()
+        for view in views:
+            view.close()
         for ending in endings:
             if isinstance(ending, Exception):
                 raise ending
 
 
-async def _read(events: AsyncIterator[Event], tally: Tally, output: Output) -> None:
+async def _read(
+    events: AsyncIterator[Event], tally: Tally, output: Output, session: DreaminaSession
+) -> None:
     async for event in events:
         tally.apply(event)
+        if isinstance(event, Submitted):
+            tally.spend(event.job_id, _price(session, event.job_id))
         emit_event(output, event)
 
 
-async def _paint(view: View, tally: Tally, session: DreaminaSession) -> None:
-    while True:
-        view.show(tally, session.statistics())
-        await asyncio.sleep(view.frame)
+def _price(session: DreaminaSession, job_id: str) -> int | None:
+    with suppress(DreaminaError):  # a session that has just ended no longer tells
+        request = session.attach(submit_id=job_id).request
+        if request is not None:
+            return quote([request]).prices[0]
+    return None
 
 
-def _drawing(tally: Tally, statistics: Statistics, rate: float, seconds: float) -> "RenderableType":
+async def _paint(views: Sequence[View], tally: Tally, session: DreaminaSession) -> None:
+    meter = Meter(time.monotonic())
+    pause = min((view.frame for view in views), default=None)
+    while pause is not None:
+        reading = meter.read(time.monotonic(), tally, session.statistics())
+        for view in views:
+            view.show(reading)
+        await asyncio.sleep(pause)
+
+
+def _drawing(reading: Reading, width: int) -> "RenderableType":
     from rich.console import Group
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
 
-    standing = tally.standing()
-    head = Table.grid(padding=(0, 1))
-    bar = ProgressBar(total=standing.total, completed=standing.over, width=32)
-    head.add_row(bar, _line(_of_total(standing)), _line(in_time(int(seconds))))
-    failures = [*tally.failures][-_FAILURES_SHOWN:]
+    paragraphs = (_head(reading), under_way(reading.standing), _traffic(reading))
+    failures = reading.failures[-_FAILURES_SHOWN:]
     return Group(
-        head,
-        _line(stage_line(standing)),
-        _line(_traffic(statistics, rate)),
-        *(_line(f"✗ {failure_line(each)}", "red") for each in failures),
+        _bar(reading.standing, min(width, _WIDEST_BAR)),
+        *(_line(line) for parts in paragraphs for line in _flowing(parts, width)),
+        *(_line(f"✗ {failure_line(each, _LONGEST_LABEL)}", "red") for each in failures),
     )
 
 
 def _line(text: str, style: str = "") -> "Text":
     from rich.text import Text
 
-    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+    return Text(text, style, no_wrap=True, overflow="ellipsis")
 
 
-def _of_total(standing: Standing) -> str:
-    total = "?" if standing.total is None else standing.total
-    return f"{standing.over} of {total}"
+def _flowing(parts: Sequence[str], width: int) -> Iterator[str]:
+    """As many parts a line as fit; a part is never broken."""
+    line = ""
+    for part in parts:
+        longer = f"{line}{_DOT}{part}" if line else part
+        if line and len(longer) > width:
+            yield line
+            longer = part
+        line = longer
+    if line:
+        yield line
 
 
-def _traffic(statistics: Statistics, rate: float) -> str:
-    calls = counted(statistics.status_calls, "status call")
-    return f"{in_bytes(statistics.bytes)}, {in_bytes(rate)}/s · {calls}"
+def _bar(standing: Standing, width: int) -> "Text":
+    """Readable without colours too, which rich's own is not."""
+    from rich.text import Text
+
+    full = width * standing.over // standing.total if standing.total else 0
+    return Text.assemble(("━" * full, "green"), ("─" * (width - full), "dim"))
 
 
-def failure_line(failure: Failure) -> str:
-    """A failed job in one line."""
+def _head(reading: Reading) -> list[str]:
+    standing = reading.standing
+    share = f" ({100 * standing.over // standing.total} %)" if standing.total else ""
+    left = "—" if reading.eta is None else _roughly(reading.eta)
+    return [
+        f"{standing.over} of {'?' if standing.total is None else standing.total}{share}",
+        *endings(standing),
+        f"{_roughly(reading.seconds)}, ETA {left}",
+    ]
+
+
+def _traffic(reading: Reading) -> list[str]:
+    each = "" if reading.calls_per_job is None else f" ({reading.calls_per_job:.2f} a job)"
+    return [
+        f"{in_bytes(reading.bytes)}, {in_bytes(reading.bytes_per_second)}/s",
+        f"{counted(reading.status_calls, 'status call')}{each}",
+        *spending(reading.credits, reading.unpriced),
+    ]
+
+
+def _roughly(seconds: float) -> str:
+    return f"{int(seconds)} s" if seconds < 60 else in_time(seconds)
+
+
+def failure_line(failure: Failure, label: int | None = None) -> str:
+    """A failed job in one line, its label cut to so many characters."""
     why = shown(str(failure.error), 200) if failure.error else failure.state.value
-    return f"{failure.label}: {why}"
+    return f"{shown(failure.label, label)}: {why}"

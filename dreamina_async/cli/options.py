@@ -8,14 +8,14 @@ from attrs import frozen
 from cyclopts import Group, Parameter
 
 if TYPE_CHECKING:
-    from dreamina_async import DreaminaSession
+    from dreamina_async import Credentials, DreaminaSession, Settings
     from dreamina_async.cli.output import Output
 
 REQUEST = Group("What to make", sort_key=1)
 RUN = Group("How to run", sort_key=2)
 EVERYWHERE = Group("Everywhere", sort_key=3)
 
-_FLAG: dict[str, Any] = {"negative": (), "show_default": False}
+FLAG: dict[str, Any] = {"negative": (), "show_default": False}
 
 
 @Parameter(name="*", group=EVERYWHERE)
@@ -28,15 +28,15 @@ class Common:
         Parameter(help="Output folder: files and journal. Else DREAMINA_OUTPUT_DIR, dreamina-out."),
     ] = None
     json: Annotated[
-        bool, Parameter(help="One JSON object a line on stdout, and nothing else there.", **_FLAG)
+        bool, Parameter(help="One JSON object a line on stdout, and nothing else there.", **FLAG)
     ] = False
     verbose: Annotated[
         bool,
         Parameter(
-            name=("--verbose", "-v"), help="Show on stderr all that the library logs.", **_FLAG
+            name=("--verbose", "-v"), help="Show on stderr all that the library logs.", **FLAG
         ),
     ] = False
-    quiet: Annotated[bool, Parameter(help="No progress and no summary.", **_FLAG)] = False
+    quiet: Annotated[bool, Parameter(help="No progress and no summary.", **FLAG)] = False
 
     def output(self) -> "Output":
         """Where this run's words go."""
@@ -44,15 +44,46 @@ class Common:
 
         return Output(json_lines=self.json, quiet=self.quiet, verbose=self.verbose)
 
-    def session(self, folder: Path | None = None) -> "DreaminaSession":
-        """A session; account and service come from the environment."""
+    def session(
+        self, folder: Path | None = None, credentials: "Credentials | None" = None
+    ) -> "DreaminaSession":
+        """A session; the account is the user's own unless one is given."""
         from dreamina_async import DreaminaSession
+        from dreamina_async.cli import logins
 
-        return DreaminaSession(output_dir=folder or self.folder())
+        login = credentials or logins.credentials()
+        return DreaminaSession(login, output_dir=folder or self.folder(), settings=self.settings())
+
+    def settings(self) -> "Settings":
+        """How its sessions behave."""
+        from dreamina_async import Settings
+
+        return Settings()
 
     def folder(self) -> Path:
         """The output folder, as a session would choose it."""
         return self.out or Path(os.environ.get("DREAMINA_OUTPUT_DIR") or "dreamina-out")
+
+
+@Parameter(name="*", group=EVERYWHERE)
+@frozen(kw_only=True)
+class Saving(Common):
+    """What every command takes that saves files."""
+
+    embed: Annotated[
+        bool,
+        Parameter(
+            help="Put prompt, model, seed and ids into the files, beside the pixels.",
+            group=RUN,
+            **FLAG,
+        ),
+    ] = False
+
+    def settings(self) -> "Settings":
+        """The same, and what becomes of the files."""
+        from dreamina_async import DownloadPolicy, Settings
+
+        return Settings(downloading=DownloadPolicy(embed=self.embed))
 
 
 Model = Annotated[str | None, Parameter(help="Model; see `dreamina-async models`.", group=REQUEST)]
@@ -75,7 +106,7 @@ LastFrame = Annotated[
 ]
 IntelligentRatio = Annotated[
     bool | None,
-    Parameter(help="Let the model choose the ratio by the prompt.", group=REQUEST, **_FLAG),
+    Parameter(help="Let the model choose the ratio by the prompt.", group=REQUEST, **FLAG),
 ]
 Via = Annotated[
     str | None, Parameter(help="web, or mcp for the intranet's endpoint.", group=REQUEST)

@@ -1,7 +1,7 @@
 """Where a command's words go: JSON Lines to stdout for programs, plain words for people.
 
 Without `--json` results go to stdout and everything else to stderr; with it stdout holds
-JSON Lines only, each with `version` and `event`.
+JSON Lines only, each with `v` (the version of what follows) and `event`.
 """
 
 import json
@@ -48,14 +48,15 @@ class Output:
     @property
     def live(self) -> bool:
         """Whether there is a terminal to draw on and somebody who wants to look at it."""
-        terminal = self.console.is_terminal and not self.console.is_dumb_terminal
+        # FORCE_COLOR makes a terminal of every log in the console's eyes
+        terminal = self.console.file.isatty() and not self.console.is_dumb_terminal
         shared = self.json_lines and sys.stdout.isatty()
         return terminal and not (self.quiet or self.verbose or shared)
 
     def emit(self, event: str, **facts: Any) -> None:
         """One JSON object on stdout, if JSON is wanted."""
         if self.json_lines:
-            line = {"version": SCHEMA_VERSION, "event": event, **plain(facts)}
+            line = {"v": SCHEMA_VERSION, "event": event, **plain(facts)}
             ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
             _write_stdout(json.dumps(line, ensure_ascii=ascii_only))
 

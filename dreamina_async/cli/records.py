@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import PurePath
 from typing import Any, NoReturn, cast
@@ -27,7 +28,9 @@ class ManifestError(UsageError):
     """The manifest as a whole cannot be used."""
 
     def __init__(self, name: str, reason: str, line: int | None = None) -> None:
-        self.name, self.reason, self.line = name, reason, line
+        self.name: str = name
+        self.reason: str = reason
+        self.line: int | None = line
         super().__init__(f"{name}: {reason}" if line is None else f"{name}, line {line}: {reason}")
 
 
@@ -189,7 +192,7 @@ def _read_table(name: str, rows: Iterator[tuple[int, list[str]]], prompt_column:
     columns = [column_name(cell) for cell in header]
     if column_name(prompt_column) not in columns:
         raise ManifestError(name, _header_complaint(header, prompt_column), line)
-    twice = next((one for one in columns if one and columns.count(one) > 1), None)
+    twice = next((one for one, times in Counter(columns).items() if one and times > 1), None)
     if twice is not None:
         raise ManifestError(name, f"two columns are named {twice!r}", line)
     for line, row in filled:

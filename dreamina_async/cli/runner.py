@@ -13,6 +13,7 @@ from attrs import define, field, frozen
 from dreamina_async import (
     AccountRestricted,
     AuthenticationError,
+    Credentials,
     DreaminaError,
     DreaminaSession,
     InsufficientCredit,
@@ -30,7 +31,7 @@ from dreamina_async.cli.options import Common
 from dreamina_async.cli.output import Output, shown
 from dreamina_async.cli.progress import Tally
 from dreamina_async.cli.signals import Interrupted, Stopper
-from dreamina_async.cli.summary import Summary, report, resume_hint
+from dreamina_async.cli.summary import Summary, report
 
 T = TypeVar("T")
 
@@ -100,7 +101,7 @@ async def carry_out(work: Work, output: Output) -> Exit:
                 await _owed(run.out) if interrupted or failure else None,
                 work.skipped,
                 interrupted,
-                work.again or resume_hint(run.out),
+                work.again,
             ),
             output,
         )
@@ -110,10 +111,12 @@ async def carry_out(work: Work, output: Output) -> Exit:
 
 
 @asynccontextmanager
-async def aside(common: Common) -> AsyncGenerator[DreaminaSession]:
+async def aside(
+    common: Common, credentials: Credentials | None = None
+) -> AsyncGenerator[DreaminaSession]:
     """A session that only asks: the output folder may be in use by another process."""
     with TemporaryDirectory(prefix="dreamina-") as folder:
-        async with common.session(Path(folder)) as session:
+        async with common.session(Path(folder), credentials) as session:
             yield session
 
 
@@ -188,7 +191,7 @@ class _Run:
             return Exit.USAGE
         return status_of_run(
             interrupted=interrupted,
-            failed=standing.failed,
+            failed=standing.failed + standing.unsent,
             pending=standing.pending,
             skipped=self.work.skipped,
         )

@@ -1,16 +1,16 @@
 """What a run has come to: in words on stderr, and as the last JSON line."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 
-from dreamina_async import Statistics
+from dreamina_async import JobState, Statistics
 from dreamina_async.cli.live import failure_line
 from dreamina_async.cli.output import Output, counted, in_bytes, in_time
-from dreamina_async.cli.progress import Tally
+from dreamina_async.cli.progress import KEPT_FAILURES, Failure, Tally, spending
 
 
 @frozen
@@ -26,7 +26,7 @@ class Summary:
         owed: jobs that the folder's journal still has to bring home; None if nobody looked.
         skipped: bad rows that were left out.
         interrupted: why it was stopped before its end, if it was.
-        again: how to go on from here.
+        again: how to go on from here with what the command was to do; None says `resume`.
     """
 
     tally: Tally
@@ -37,7 +37,7 @@ class Summary:
     owed: int | None
     skipped: int
     interrupted: str | None
-    again: str
+    again: str | None
 
     def facts(self) -> dict[str, Any]:
         """The summary for programs."""
@@ -50,6 +50,7 @@ class Summary:
             "done": standing.done,
             "done_before": self.tally.done_before,
             "failed": standing.failed,
+            "unsent": self.unsent,
             "skipped": self.skipped,
             "pending": self.pending,
             "resumable": self.resumable,
@@ -60,8 +61,10 @@ class Summary:
             "seconds": round(self.seconds, 3),
             "submits": statistics.submits,
             "status_calls": statistics.status_calls,
-            "calls_per_job": self.calls_per_job,
+            "calls_per_job": self.tally.calls_per_job(statistics),
             "retries": statistics.retries,
+            "credits": self.tally.credits,
+            "unpriced": self.tally.unpriced,
         }
 
     @property
@@ -75,10 +78,11 @@ class Summary:
         return self.tally.resumable if self.owed is None else self.owed
 
     @property
-    def calls_per_job(self) -> float | None:
-        """Status calls for each job that came home in this run; None without any."""
-        saved = self.tally.saved
-        return round(self.statistics.status_calls / saved, 3) if saved else None
+    def unsent(self) -> int:
+        """Jobs that were never sent, or were refused without a charge."""
+        standing = self.tally.standing()
+        waiting = self.pending - standing.pending
+        return standing.unsent + max(0, (standing.left or 0) - waiting)
 
     def lines(self) -> Iterator[str]:
         """The summary for people."""
@@ -88,45 +92,66 @@ class Summary:
             return
         before = f" ({self.tally.done_before} of them before)" if self.tally.done_before else ""
         counts = [f"{standing.done} done{before}", f"{standing.failed} failed"]
+        if self.unsent:
+            counts.append(f"{self.unsent} not sent")
         if self.pending:
             counts.append(f"{self.pending} still pending")
         if self.skipped:
             counts.append(f"{counted(self.skipped, 'row')} skipped")
         yield f"{', '.join(counts)} in {in_time(self.seconds)}"
-        yield f"{self._files()}, {in_bytes(statistics.bytes)} in {self.out}"
+        yield f"{self._files()} saved, {in_bytes(statistics.bytes)} in {self.out}"
         retries = "1 retry" if statistics.retries == 1 else f"{statistics.retries} retries"
-        yield f"{self._calls()}, {statistics.submits} submitted, {retries}"
+        spent = spending(self.tally.credits, self.tally.unpriced)
+        yield ", ".join([self._calls(), f"{statistics.submits} submitted", retries, *spent])
         yield from self._failures()
         if self.tally.partial:
             short = counted(self.tally.partial, "job")
             yield f"{short} brought fewer files than the service was asked for"
 
     def next_step(self) -> str | None:
-        """What to run now, if anything is left to do."""
+        """What to run now."""
+        again = self.again or f"continue with: {_command('resume', self.out)}"
         if self.interrupted is not None:
             pending = f"{counted(self.pending, 'job')} still pending"
-            return f"{self.interrupted}: {pending}; {self.again}"
-        if not self.resumable:
-            return None
-        return f"{counted(self.resumable, 'job')} can still come home; {self.again}"
+            return f"{self.interrupted}: {pending}; {again}"
+        if self.resumable:
+            return f"{counted(self.resumable, 'job')} can still come home; {again}"
+        if self.unsent and self.again:
+            return f"{counted(self.unsent, 'job')} not sent; {again}"
+        if self.tally.ends[JobState.FAILED] > KEPT_FAILURES:
+            return f"all that failed: {_command('jobs --state failed', self.out)}"
+        return None
 
     def _files(self) -> str:
-        files = self.tally.files
-        return f"{counted(files['image'], 'image')} and {counted(files['video'], 'video')} saved"
+        images, videos = self.tally.files["image"], self.tally.files["video"]
+        kinds = [counted(images, "image")] if images else []
+        return " and ".join(kinds + ([counted(videos, "video")] if videos else [])) or "no files"
 
     def _calls(self) -> str:
-        each = self.calls_per_job
+        each = self.tally.calls_per_job(self.statistics)
         average = f" ({each:.2f} a job)" if each is not None else ""
         return f"{counted(self.statistics.status_calls, 'status call')}{average}"
 
     def _failures(self) -> Iterator[str]:
-        failures = self.tally.failures
-        more = self.tally.standing().failed - len(failures)
+        standing, failures = self.tally.standing(), self.tally.failures
+        more = standing.failed + standing.unsent - len(failures)
         if failures:
-            yield "failed:"
+            yield "failed:" if standing.failed else "not sent:"
         if more > 0:
             yield f"  … and {more} before these"
-        yield from (f"  {failure_line(each)}" for each in failures)
+        yield from (f"  {line}" for line in _by_reason(failures))
+
+
+def _by_reason(failures: Iterable[Failure]) -> Iterator[str]:
+    """A line for each failed job; one for all that were refused unpaid for one reason."""
+    alike: dict[object, list[Failure]] = {}
+    for each in failures:
+        unpaid = each.state is JobState.PLANNED
+        key = (type(each.error), each.error.message) if each.error and unpaid else id(each)
+        alike.setdefault(key, []).append(each)
+    for first, *others in alike.values():
+        more = f" (and {counted(len(others), 'other')})" if others else ""
+        yield f"{failure_line(first)}{more}"
 
 
 def report(summary: Summary, output: Output) -> None:
@@ -139,6 +164,5 @@ def report(summary: Summary, output: Output) -> None:
         output.note(step)
 
 
-def resume_hint(out: Path) -> str:
-    """How to go on with what a folder still owes."""
-    return f"continue with: dreamina-async resume --out {shlex.quote(str(out))}"
+def _command(words: str, out: Path) -> str:
+    return f"dreamina-async {words} --out {shlex.quote(str(out))}"

@@ -49,6 +49,7 @@ class Service:
         """Take the extra time a fault asks for; a hanging one waits until the end."""
         if fault is None:
             return
+        self.changed()  # whoever waits for it to act, by `until`
         if fault.kind != "drip" and fault.seconds > 0:
             await asyncio.sleep(fault.seconds)
         if fault.kind == "hang":

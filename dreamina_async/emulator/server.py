@@ -46,11 +46,11 @@ class Emulator:
     ) -> None:
         if options is not None and keywords:
             raise TypeError("give options or keywords, not both")
-        self.options = options or EmulatorOptions.from_keywords(**keywords)
-        self.faults = Faults(self.options.seed, faults)
-        self.requests = RequestLog(self.options.log_size)
-        self.base_url = ""
-        self.media_url = ""
+        self.options: EmulatorOptions = options or EmulatorOptions.from_keywords(**keywords)
+        self.faults: Faults = Faults(self.options.seed, faults)
+        self.requests: RequestLog = RequestLog(self.options.log_size)
+        self.base_url: str = ""
+        self.media_url: str = ""
         self._world = World(self.options)
         self._runners: list[web.ServerRunner] = []
         self._loop: asyncio.AbstractEventLoop | None = None

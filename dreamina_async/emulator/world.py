@@ -34,12 +34,12 @@ class World:
     """Everything the service knows. Its methods decide; none of them waits."""
 
     def __init__(self, options: EmulatorOptions) -> None:
-        self.options = options
-        self.ledger = Ledger()
-        self.links = LinkSigner(options)
-        self.uploads = Uploads(options)
-        self.items = ItemWriter(options, self.links, self.file)
-        self.records = RecordWriter(options, self.items.item)
+        self.options: EmulatorOptions = options
+        self.ledger: Ledger = Ledger()
+        self.links: LinkSigner = LinkSigner(options)
+        self.uploads: Uploads = Uploads(options)
+        self.items: ItemWriter = ItemWriter(options, self.links, self.file)
+        self.records: RecordWriter = RecordWriter(options, self.items.item)
         self.jobs: dict[str, Job] = {}
         self.accounts: dict[str, Account] = {}
         self._submitted: dict[tuple[str, str], list[Job]] = {}

@@ -84,6 +84,74 @@ def test_a_wrong_forecast_moves_the_first_look_only_a_little(kind, median):
     assert first(None) <= looks[-1] <= 0.6 * median
 
 
+@pytest.mark.parametrize(
+    ("kind", "forecast", "after"),
+    [
+        ("image", None, 6.0),  # one and a half intervals of 4
+        ("video", None, 24.0),  # a fifth of the median of 120
+        ("image", 0.5, 1.0),  # never sooner
+        ("image", 1.0, 1.1),  # its latest end
+        ("video", 20.0, 22.0),
+        ("image", 20.0, 7.4),  # its earliest end
+        ("image", 90.0, 8.0),  # two intervals
+    ],
+)
+def test_the_first_look_in_figures(kind, forecast, after):
+    assert first_look_after(sight(kind, forecast=forecast), POLLING) == pytest.approx(after)
+
+
+@pytest.mark.parametrize(
+    ("kind", "forecast", "age", "after"),
+    [
+        ("image", None, 1.0, 5.0),  # a free look does not bring the first one forward
+        ("image", 60.0, 10.0, 6.0),  # stretched by a half while the forecast lasts
+        ("image", 60.0, 60.0, 4.300697),  # 1.7 intervals times the root of 6 s in 15
+        ("image", 60.0, 65.0, 4.0),  # never below the interval
+        ("image", 60.0, 70.0, 4.0),  # run out
+        ("image", 400.0, 200.0, 10.0),  # a long stretch gives way to age
+        ("image", 150.0, 160.0, 4.0),  # and age to an end that is near
+        ("image", 150.0, 164.5, 4.0),
+        ("image", 100.0, 1.1 * 100, 5.5),  # the very end is past it
+        ("video", 100.0, 60.0, 13.168143),
+    ],
+)
+def test_the_next_look_in_figures(kind, forecast, age, after):
+    wait = next_look_after(sight(kind, forecast=forecast), age, POLLING)
+    assert wait == pytest.approx(after, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("forecast", "age", "after"),
+    [
+        (200.0, 100.0, 5.0),  # the forecast agrees
+        (100.0, 37.0, 5.0),
+        (100.0, 36.0, 9.0),  # it does not yet
+        (100.0, 109.0, 5.0),
+        (100.0, 1.1 * 100, 9.0),  # nor any more
+        (None, 30.0, 9.0),
+        (None, 239.0, 9.0),
+        (None, 240.0, 12.0),  # two medians old: not believed
+    ],
+)
+def test_a_video_about_to_finish_in_figures(forecast, age, after):
+    one = sight("video", phase=Phase.FINISHING, forecast=forecast)
+    assert next_look_after(one, age, POLLING) == pytest.approx(after)
+
+
+def test_short_intervals_of_a_policy_are_kept():
+    quick = PollingPolicy(image_interval=0.4, image_median=1.0)
+    waiting = sight(phase=Phase.QUEUED, queue=QueueInfo(position=None, interval=30.0))
+    for one in (sight(), waiting, sight(queue=QueueInfo(position=3, interval=30.0))):
+        assert next_look_after(one, 0.5, quick) == 0.4
+    assert next_look_after(sight(phase=Phase.FINISHING), 0.5, quick) == pytest.approx(0.3)
+
+
+def test_ages_count_from_when_the_service_got_it():
+    late = evolve(sight(), since=1000.0)
+    assert next_look_after(late, 1001.0, POLLING) == 5.0
+    assert next_look_after(late, 1200.0, POLLING) == 10.0
+
+
 def test_growth_with_age_for_what_is_stuck():
     waits = [next_look_after(sight(), age, POLLING) for age in (20, 80, 200, 1200, 86_400)]
     assert waits == [4.0, 4.0, 10.0, 60.0, 60.0]
@@ -111,6 +179,19 @@ def queued(position, interval=30.0, age=200.0):
     return next_look_after(sight(phase=Phase.QUEUED, queue=queue), age, POLLING)
 
 
+def test_the_policys_longest_interval_binds_every_look():
+    policy = PollingPolicy(max_interval=3.0)
+    assert first_look_after(sight(), policy) == 3.0
+    assert next_look_after(sight(), 20.0, policy) == 3.0
+    assert next_look_after(sight(looks_failed=1), 20.0, policy) == 3.0
+
+
+def test_the_first_in_the_queue_is_asked_as_the_server_says_by_its_age():
+    assert queued(position=1) == 20.0
+    assert queued(position=1, interval=15.0) == 15.0
+    assert queued(position=1, interval=None) == 10.0
+
+
 def test_in_the_queue_the_servers_own_interval_comes_to_hold():
     assert queued(position=0) == queued(position=None) == 10.0
     assert 10.0 < queued(position=463) <= queued(position=463, age=400.0) == 30.0
@@ -120,6 +201,8 @@ def test_in_the_queue_the_servers_own_interval_comes_to_hold():
 def test_the_servers_interval_does_not_hold_up_a_job_that_runs():
     running = sight(queue=QueueInfo(position=0, interval=30.0))
     assert next_look_after(running, 20.0, POLLING) == 4.0
+    last_seen_third = sight(queue=QueueInfo(position=3, interval=30.0))
+    assert next_look_after(last_seen_third, 100.0, POLLING) == 5.0
 
 
 @given(sights(), st.floats(0, 1e6))
@@ -140,6 +223,25 @@ def test_jitter_spreads_equal_timers():
     assert jitter(JOB, 1) != jitter(JOB, 2)
 
 
+def test_every_job_and_attempt_has_a_timer_of_its_own():
+    error = e.TransportError("x", sent=False)
+    turns = [("a", 10), ("b", 10), ("a", 11)]
+    assert len({spread(8, *turn) for turn in turns}) == 3
+    assert len({backoff_after(error, *turn, RETRYING) for turn in turns}) == 3
+    assert len({submit_verdict(error, *turn, RETRYING).after for turn in turns}) == 3
+
+
+def test_backoff_uses_the_whole_upper_half():
+    waits = [backoff_after(e.TransportError("x"), str(n), 1, RETRYING) for n in range(200)]
+    assert min(waits) == pytest.approx(0.5, abs=0.02)
+    assert max(waits) == pytest.approx(1.0, abs=0.02)
+
+
+def test_what_is_not_sent_again_waits_for_nothing():
+    for error, step in STEPS.values():
+        assert (verdict(error).after > 0) is (step in (Step.RETRY, Step.WAIT_FOR_SLOT))
+
+
 @given(st.integers(1, 10_000), odd_floats, st.builds(RetryPolicy, base=seconds, cap=seconds))
 def test_backoff_stays_between_half_its_base_and_the_cap(attempt, asked, policy):
     error = e.RateLimited("busy", retry_after=asked)
@@ -152,6 +254,17 @@ def test_backoff_doubles():
     waits = [backoff_after(e.TransportError("x"), JOB, n, RETRYING) for n in range(1, 6)]
     for n, wait in enumerate(waits):
         assert 2**n / 2 <= wait <= 2**n
+
+
+def test_backoff_stops_doubling_where_no_outage_lasts_longer():
+    policy, error = RetryPolicy(cap=1e15), e.TransportError("x")
+
+    def longest(attempt):
+        return backoff_after(error, JOB, attempt, policy) / (0.5 + jitter(JOB, attempt) / 2)
+
+    assert longest(1) == pytest.approx(1.0)
+    assert longest(30) == pytest.approx(2**29)
+    assert longest(31) == longest(32) == pytest.approx(2**30)
 
 
 @pytest.mark.parametrize("cls", [e.RateLimited, e.ServiceUnavailable])

@@ -78,3 +78,11 @@ def test_what_a_burst_of_first_attempts_earns():
 def test_an_hour_of_quiet_saves_up_half_a_minutes_worth():
     retries, _ = spent(RetryBudget(0.2, 20), [(3600.0, False), (0.0, False)])
     assert retries == [3600.0] * 10
+
+
+def test_what_is_spent_after_a_long_quiet_is_spent_then():
+    budget = RetryBudget(0.2, 20)
+    budget.first(0.0)
+    for _ in range(10):
+        budget.take(3600.0)
+    assert budget.ready_at(3600.0) == pytest.approx(3606.0)

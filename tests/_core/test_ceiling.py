@@ -116,6 +116,16 @@ def test_as_many_are_held_as_may_leave_at_once():
     assert ceiling.ready_at(90.0) == pytest.approx(91.0)
 
 
+def test_when_all_that_were_held_have_left_the_whole_burst_is_free_again():
+    ceiling = Ceiling(1.0, 2)
+    for _ in range(2):
+        ceiling.take(0.0)
+        ceiling.hold(0.0)
+    for _ in range(2):
+        ceiling.left(5.0)
+    assert taken(ceiling, [90.0, 90.0, 90.0]) == [90.0, 90.0]
+
+
 def test_t2_a_clock_that_goes_back_earns_nothing():
     ceiling = Ceiling(1.0, 1)
     ceiling.take(100.0)

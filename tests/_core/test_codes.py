@@ -160,3 +160,59 @@ def test_a_failure_without_a_code():
 def test_only_the_concurrency_limit_waits_for_a_slot():
     waiting = {code for code in [*CODES, None, "777"] if waits_for_slot(code)}
     assert waiting == {"1010", "1310"}
+
+
+# Section 6.2 of the protocol notes, whole: a slip in one of these sends again, stops, or calls
+# free what was not.
+BY_CLASS = {
+    RetryClass.RISK: "-6 -4 1018 1019 1021 2035 2043",
+    RetryClass.THROTTLE: "1 1057 2014 2020 10020",
+    RetryClass.PARAM: (
+        "1000 1001 1002 1161 1162 1189 1190 2002 2008 2061 2203 2204 3021 4002 4010 34010100"
+    ),
+    RetryClass.QUOTA: "1006 2040 5000 121101 140001",
+    RetryClass.BUSY: "1010 1310",
+    RetryClass.AUTH: "1014 1015 1017 3018 4003",
+    RetryClass.CONTENT: "1063 1159 2003 2004 2005 2038 2039 2041 2042 2048 2050 4001 130006",
+    RetryClass.MISSING: "2001",
+    RetryClass.GENERATION: "5001 5002",
+}
+MAYBE_CHARGED = "2001 2003 2004 2039 2041 2042 2048 5001 5002 130006 140001"
+
+
+def test_every_documented_code_has_its_class():
+    told = {code: retry for retry, codes in BY_CLASS.items() for code in codes.split()}
+    assert {code: lookup(code, "submit").retry for code in CODES} == told
+
+
+def test_only_what_was_turned_away_at_the_door_is_known_to_be_free():
+    maybe = set(MAYBE_CHARGED.split())
+    assert {code for code in CODES if not known_refusal(code)} == maybe
+    assert {lookup(code, "submit").charged for code in maybe} == {"unknown"}
+
+
+@pytest.mark.parametrize(
+    ("context", "code", "retry", "error"),
+    [
+        ("commerce", "1014", RetryClass.THROTTLE, ServiceUnavailable),
+        ("status", "2002", RetryClass.PARAM, ApiError),
+        ("status", "2003", RetryClass.THROTTLE, ServiceUnavailable),
+        ("status", "2004", RetryClass.PARAM, ApiError),
+        ("status", "2039", RetryClass.THROTTLE, ServiceUnavailable),
+    ],
+)
+def test_a_code_that_means_another_thing_elsewhere(context, code, retry, error):
+    found = lookup(code, context)
+    assert (found.retry, found.error) == (retry, error)
+
+
+@pytest.mark.parametrize(
+    "call", ["submit", "status", "commerce", "upload", "items", "models", "account"]
+)
+def test_every_call_can_be_refused_in_words(call):
+    assert "1015" in str(error_for("1015", "", context=call))
+
+
+def test_the_classes_have_the_names_of_the_protocol_notes():
+    names = "throttle busy-slot quota risk content auth param generation missing unknown"
+    assert [one.value for one in RetryClass] == names.split()

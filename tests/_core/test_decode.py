@@ -464,6 +464,28 @@ class TestStatus:
         found = status(records(data), HISTORY_ID, SUBMIT_ID)
         assert (set(found.reports), found.absent, found.foreign) == ({HISTORY_ID}, {SUBMIT_ID}, 2)
 
+    @pytest.mark.parametrize(
+        "name",
+        ["data", "Data", "items", "Items", "records_list", "history_records", "history_list"],
+    )
+    def test_records_are_found_in_each_known_wrapper(self, name):
+        found = status(records({name: {HISTORY_ID: S0_RECORD}}), HISTORY_ID)
+        assert set(found.reports) == {HISTORY_ID}
+
+    def test_a_wrapper_s_name_beside_an_asked_id_is_no_wrapper(self):
+        found = status(records({HISTORY_ID: S0_RECORD, "items": {}}), HISTORY_ID)
+        assert set(found.reports) == {HISTORY_ID}
+
+    def test_records_wrapped_deeper_than_anyone_does_are_not_looked_for(self):
+        wrapped = {HISTORY_ID: S0_RECORD}
+        for _ in range(3):
+            wrapped = {"data": wrapped}
+        assert set(status(records(wrapped), HISTORY_ID).reports) == {HISTORY_ID}
+        assert status(records({"data": wrapped}), HISTORY_ID).absent == {HISTORY_ID}
+
+    def test_the_log_id_of_a_status_reply_is_kept(self):
+        assert status(records({HISTORY_ID: S0_RECORD}), HISTORY_ID).logid == "L" * 34
+
     def test_swapped_records_go_to_nobody(self):
         mine = {"history_record_id": HISTORY_ID, "status": 50}
         other = {"history_record_id": OTHER_HISTORY, "status": 50}

@@ -58,10 +58,17 @@ def test_no_road_leads_to_done_but_through_ready():
     assert [state for state, after in ALLOWED.items() if D in after] == [R]
 
 
+def test_a_job_just_taken_in_has_nothing_behind_it():
+    one = entry()
+    assert (one.over, one.maybe_sent, one.waiters, one.missing) == (False, False, 0, 0)
+    unknown = (one.request, one.submit_id, one.history_id, one.sight, one.error, one.result)
+    assert {*unknown, one.sent_at, one.finished_at, one.saved_at} == {None}
+
+
 def test_one_job_one_entry():
     ledger, one = Ledger(), entry()
     ledger.add(one)
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="job"):
         ledger.add(entry())
     assert ledger.get("job") is one
     assert ledger.get("other") is None
@@ -74,6 +81,22 @@ def test_by_history_id():
     ledger.add(entry(job_id="b", history_id="25594898552322"))
     assert ledger.by_history("25594898552322").job_id == "b"
     assert ledger.by_history("1") is None
+
+
+def test_a_history_id_is_known_from_when_it_is_told():
+    ledger, one = Ledger(), entry(job_id="a")
+    ledger.add(one)
+    ledger.name(one, None)
+    ledger.name(one, "1")
+    ledger.name(one, "2")  # an id does not change
+    assert (one.history_id, ledger.by_history("1"), ledger.by_history("2")) == ("1", one, None)
+
+
+def test_a_job_taken_over_keeps_the_ids_of_the_one_that_was_known():
+    ledger, attached = Ledger(), entry(A, "history-1", history_id="1")
+    ledger.add(attached)
+    ledger.take_over(attached, entry(R, "uuid", history_id="2"))
+    assert (ledger.by_history("1"), ledger.by_history("2")) == (None, attached)
 
 
 @given(
@@ -112,12 +135,20 @@ def test_an_attached_job_that_the_journal_knew():
     assert ledger.at_service("image") == ledger.at_service("video") == 0
 
 
+def test_a_job_attached_by_its_submit_id_is_taken_over_too():
+    ledger, attached = Ledger(), entry(A, "uuid", submit_id="uuid")
+    ledger.add(attached)
+    ledger.take_over(attached, entry(R, "uuid", submit_id="uuid", history_id="1"))
+    assert ledger.by_history("1") is attached
+    assert ledger.entries() == [attached]
+
+
 def test_a_job_that_is_here_already_is_not_taken_over_twice():
     ledger = Ledger()
     attached, here = entry(A, "history-1"), entry(A, "uuid")
     ledger.add(attached)
     ledger.add(here)
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="uuid"):
         ledger.take_over(attached, entry(R, "uuid"))
     assert ledger.get("history-1") is attached
     assert ledger.get("uuid") is here

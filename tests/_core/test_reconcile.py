@@ -16,6 +16,7 @@ from dreamina_async._core.reconcile import (
     Sight,
     Unanswered,
     reconcile,
+    strange_status,
 )
 from dreamina_async.errors import JobFailed, JobLost
 from dreamina_async.models import JobReport, MediaItem, Phase, QueueInfo
@@ -412,6 +413,33 @@ def test_results_count_however_late():
     assert outcome((POLLING.pending_limit + 1, report(50, 4))) == Ready(items(4), 0)
 
 
+AT_LEAST = [(5, report(50)), (30, report(50)), (5 + POLLING.empty_grace, report(50))]
+STABLE = [(5, report(45, 3)), (30, report(45, 3)), (5 + POLLING.stable_after, report(45, 3))]
+
+
+@pytest.mark.parametrize("looks", [AT_LEAST, STABLE])
+def test_a_wait_that_is_over_is_over_to_the_second(looks):
+    verdicts = story(*looks)
+    assert verdicts[:-1] == [Pending()] * 2
+    assert isinstance(verdicts[-1], Over | Ready)
+
+
+@pytest.mark.parametrize(
+    ("age", "seen", "facts"),
+    [
+        (POLLING.missing_grace, None, {}),
+        (POLLING.attached_grace, None, {"ours": False}),
+        (POLLING.pending_limit, None, {"seen": True}),
+        (POLLING.pending_limit, report(20), {}),
+        (RETRYING.lookup_window, None, {"answered": False}),
+    ],
+)
+def test_patience_lasts_to_the_second_and_then_ends(age, seen, facts):
+    facts = {"looks_absent": 99, **facts}
+    assert outcome((age, seen), **facts) == Pending()
+    assert isinstance(outcome((age + 0.1, seen), **facts), Lost | Unanswered)
+
+
 # ---- what is shown meanwhile ---------------------------------------------------------------
 
 
@@ -431,6 +459,26 @@ def test_results_count_however_late():
 def test_phase(seen, phase):
     sight, _ = reconcile(Sight("image", START, 4), seen, START + 5, POLLING, RETRYING)
     assert sight.progress.phase is phase
+
+
+@pytest.mark.parametrize(
+    ("kind", "seen", "expected"),
+    [
+        ("image", report(20), 4),
+        ("video", report(20), 1),
+        ("image", evolve(report(20), items=items(1, "video")), 1),  # only attached: it is a video
+    ],
+)
+def test_without_a_word_on_the_number_the_kind_decides(kind, seen, expected):
+    sight, _ = reconcile(Sight(kind, START), seen, START + 5, POLLING, RETRYING)
+    assert sight.progress.expected == expected
+
+
+def test_only_a_number_that_no_source_has_shown_is_strange():
+    known = [None, 10, 100, *SUCCESS, *FAILED, 0, 20, 42, 45]
+    assert {strange_status(report(number)) for number in known} == {None}
+    assert [strange_status(report(number)) for number in (46, 999, -7)] == [46, 999, -7]
+    assert strange_status(report(20, task_status=46)) == 46
 
 
 def test_progress_keeps_what_later_reports_leave_out():

@@ -1,6 +1,8 @@
 """Journal rows bring back exactly what went in; a damaged row is told, never guessed at."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import attrs
@@ -21,6 +23,7 @@ from dreamina_async._core.rows import (
     record_of,
     result_of,
 )
+from dreamina_async._runtime.journal import _SCHEMA
 from dreamina_async.errors import InvalidRequest, JobFailed, StorageError
 from dreamina_async.models import JobState, MediaFile
 from dreamina_async.requests import ImageRequest, VideoRequest
@@ -223,6 +226,31 @@ def test_what_journal_jobs_lists():
     assert (record.created_at, record.updated_at) == (instant(1757737934.403), instant(1757738000))
     assert record.media == one.saved
     assert record.created_at.isoformat() == "2025-09-13T04:32:14.403000+00:00"
+
+
+def test_a_record_has_every_fact_of_its_job():
+    times = {"sent_at": 100.0, "finished_at": 200.0, "saved_at": 300.0}
+    one = entry(state=JobState.DONE, missing=1, **times)
+    record = record_of(one, 400.0, ROOT)
+    assert (record.submit_id, record.history_id) == (SUBMIT_ID, "25594898552322")
+    assert (record.state, record.request, record.missing) == (JobState.DONE, one.request, 1)
+    found = (record.submitted_at, record.finished_at, record.saved_at)
+    assert found == tuple(map(instant, (100.0, 200.0, 300.0)))
+
+
+def test_a_record_of_a_job_from_elsewhere_has_the_folder_of_its_history_id():
+    one = entry(request=None, submit_id=None, job_id="history-1", history_id="1")
+    record = record_of(one, 400.0, ROOT)
+    assert record.folder == ROOT / "history-1"
+    assert (record.submitted_at, record.finished_at, record.saved_at) == (None, None, None)
+
+
+def test_the_columns_are_those_of_the_tables():
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(_SCHEMA)
+        for table, columns in (("jobs", JOB_COLUMNS), ("media", MEDIA_COLUMNS)):
+            rows = connection.execute(f"PRAGMA table_info({table})").fetchall()
+            assert tuple(row[1] for row in rows) == columns
 
 
 def test_a_result():

@@ -57,6 +57,20 @@ def test_what_was_handed_out_is_in_flight_until_it_comes_back():
     assert made.next(101.0) == Ask("submit", (0,))
 
 
+def test_ten_ids_share_a_call_unless_told_otherwise():
+    made = Schedule(Ceiling(OPEN, 1_000_000))
+    for key in range(11):
+        made.put(key, 0.0, "submit")
+    assert [len(call.keys) for call in round_at(made, 0.0)] == [10, 1]
+
+
+def test_of_two_kinds_due_at_once_the_one_put_in_first_is_asked_first():
+    made = schedule()
+    made.put("b", 1.0, "submit")
+    made.put("a", 1.0, "history")
+    assert round_at(made, 1.0) == [Ask("submit", ("b",)), Ask("history", ("a",))]
+
+
 def test_a_call_is_filled_with_those_due_next():
     made = filled([0.0, 50.0, 10.0, 30.0])
     assert made.next(0.0) == Ask("history", (0, 2, 3, 1))

@@ -45,6 +45,15 @@ def test_after_a_round_of_finished_jobs_one_more_is_tried():
     assert not window.allows(6)
 
 
+def test_from_one_at_a_time_a_single_finished_job_opens_a_second_place():
+    window = Window()
+    window.busy(1)
+    assert not window.allows(1)
+    window.finished()
+    assert window.allows(1)
+    assert not window.allows(2)
+
+
 @given(st.integers(1, 40), st.integers(200, 400))
 def test_it_settles_at_the_services_own_limit(limit, rounds):
     """As many jobs as the window allows, against a service that runs `limit` of them."""

@@ -23,6 +23,7 @@ import pytest
 from dreamina_async._runtime import files as module
 from dreamina_async._runtime.files import Files, PartFile
 from dreamina_async.errors import IncompleteDownload, StorageError
+from dreamina_async.models import MediaFile
 
 
 def _chunk(kind: bytes, body: bytes = b"") -> bytes:
@@ -679,13 +680,61 @@ async def test_cleaning_removes_a_planted_link_not_its_target(files, folder, tmp
     assert (tmp_path / "victim").read_text() == "precious"
 
 
-async def test_all_there_asks_for_plain_files_of_that_size(files, tmp_path):
-    (tmp_path / "good").write_bytes(b"12345")
+def file_of(path: Path, body: bytes) -> MediaFile:
+    return MediaFile(
+        path, "image", 0, None, None, "png", len(body), hashlib.sha256(body).hexdigest()
+    )
+
+
+@pytest.mark.parametrize("doubted", [False, True])
+async def test_only_plain_files_of_their_size_are_whole(files, tmp_path, doubted):
+    body = b"the first and the last of it count"
+    (tmp_path / "good").write_bytes(body)
+    (tmp_path / "short").write_bytes(body[:-1])
     (tmp_path / "link").symlink_to(tmp_path / "good")
     (tmp_path / "folder").mkdir()
-    asked = [("good", 5), ("good", 4), ("link", 5), ("folder", 4096), ("gone", 0), ("good/x", 5)]
-    found = await files.all_there([(tmp_path / name, size) for name, size in asked])
-    assert found == [True, False, False, False, False, False]
+    os.mkfifo(tmp_path / "pipe")
+    names_ = ["good", "short", "link", "folder", "pipe", "gone", "good/x"]
+    asked = [(file_of(tmp_path / name, body), doubted) for name in names_]
+    assert await files.are_whole(asked) == [True, *[False] * 6]
+    assert await files.are_whole(asked * 100) == [True, *[False] * 6] * 100
+
+
+BODY = bytes(range(1, 200))
+
+
+@pytest.mark.parametrize(
+    ("left", "whole", "proved"),
+    [
+        (BODY, True, True),
+        (bytes(len(BODY)), False, False),
+        (BODY[:100] + bytes(99), False, False),
+        (bytes(100) + BODY[100:], False, False),
+        (BODY[:50] + bytes(50) + BODY[100:], True, False),  # seen by its digest alone
+    ],
+    ids=["whole", "zeros", "a head", "a tail", "a hole"],
+)
+async def test_f6_what_a_crash_has_emptied_is_not_whole(files, tmp_path, left, whole, proved):
+    (tmp_path / "file").write_bytes(left)
+    file = file_of(tmp_path / "file", BODY)
+    assert await files.are_whole([(file, False), (file, True)]) == [whole, proved]
+
+
+async def test_zeros_at_the_end_of_a_whole_file_are_no_damage(files, tmp_path):
+    body = BODY + bytes(64)
+    (tmp_path / "file").write_bytes(body)
+    assert await files.are_whole([(file_of(tmp_path / "file", body), False)]) == [True]
+
+
+async def test_f7_too_many_open_files_do_not_make_the_others_missing(files, tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(BODY)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(StorageError, match="cannot read"):
+        await files.are_whole([(file_of(tmp_path / "file", BODY), False)])
 
 
 async def test_F13_a_slow_disk_does_not_hold_up_the_loop(  # noqa: N802

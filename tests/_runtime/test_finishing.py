@@ -7,7 +7,13 @@ import logging
 import anyio
 import pytest
 
-from dreamina_async._runtime.finishing import gathered, outlast, settled, to_completion
+from dreamina_async._runtime.finishing import (
+    carried,
+    gathered,
+    outlast,
+    settled,
+    to_completion,
+)
 
 
 class Work:
@@ -161,6 +167,30 @@ async def test_a_failure_overtaken_by_a_cancellation_is_no_news(work, caplog):
         gc.collect()
         await turns()
     assert "never retrieved" not in caplog.text
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_p5_work_begins_whoever_cancels_its_task_before(work, times):
+    """As a loop that is torn down does; asyncio would drop it unheard."""
+    strangers = asyncio.all_tasks()
+    future = carried(work.run())
+    for _ in range(times):
+        (task,) = asyncio.all_tasks() - strangers
+        task.cancel()
+        await turns(2)
+    work.leave.set()
+    assert await future == "fruit"
+
+
+async def test_p5_work_that_has_begun_can_be_cancelled(work):
+    strangers = asyncio.all_tasks()
+    future = carried(work.run())
+    await work.begun.wait()
+    (task,) = asyncio.all_tasks() - strangers
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await future
+    assert not work.done
 
 
 async def test_a_future_cancelled_by_others_is_a_cancellation():

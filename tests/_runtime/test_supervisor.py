@@ -162,6 +162,22 @@ async def test_after_a_crash_stop_waits_for_no_errand(group):
     assert len(group.crashes) == 1
 
 
+@pytest.mark.filterwarnings("ignore:coroutine 'Supervisor._run_errand' was never awaited")
+async def test_p5_an_errand_dropped_before_it_began_does_not_hold_up_stop(group):
+    """A loop that is torn down cancels every task it finds, also those without a first step."""
+    strangers = asyncio.all_tasks()
+    await group.supervisor.start()
+    group.supervisor.spawn_errand(group.lasting, 1)
+    for task in asyncio.all_tasks() - strangers:
+        task.cancel()
+    await asyncio.sleep(0)
+    start = now()
+    await group.supervisor.stop(60)
+    assert now() == pytest.approx(start)
+    assert group.ended == []
+    gc.collect()  # anyio makes the coroutine before its task begins: it complains here
+
+
 async def test_a_spawned_task_does_not_hold_up_stop(group):
     await group.supervisor.start()
     group.supervisor.spawn(group.forever)

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from attrs import define, field, frozen
-from session_kit import image, png, session_for, settings
+from session_kit import image, png, rows, session_for, settings
 
-from dreamina_async import DreaminaSession, ImageRequest, Job, Settings
+from dreamina_async import BudgetReached, DreaminaSession, ImageRequest, Job, Settings
 from dreamina_async.emulator import Emulator, Fault
 from dreamina_async.run import Run
 
@@ -127,6 +128,10 @@ async def submitted_elsewhere(stage: Stage) -> None:
 # ---- the calls ---------------------------------------------------------------------------
 
 
+async def enter(stage: Stage) -> None:
+    await stage.session.__aenter__()
+
+
 async def leave(stage: Stage) -> None:
     await stage.session.__aexit__(None, None, None)
 
@@ -166,6 +171,60 @@ async def hear(stage: Stage) -> None:
         pass
 
 
+async def hear_all(stage: Stage) -> None:
+    """Until somebody closes the ear; leaving it in order is a call, too."""
+    async with stage.session.events() as events:
+        async for event in events:
+            if type(event).__name__ == "Saved":
+                await events.aclose()
+
+
+async def find_what_is_owed(stage: Stage) -> None:
+    for job_id in rows(stage.folder):
+        assert await stage.session.find(job_id) is not None
+
+
+async def export(stage: Stage) -> None:
+    """Whole under its name, or not there."""
+    path = stage.folder / "jobs.jsonl"
+    try:
+        await stage.session.export(path)
+    finally:
+        assert not path.exists() or path.read_text("utf-8").endswith("\n")
+
+
+async def close_beside_another(stage: Stage) -> None:
+    """Somebody else is at it already."""
+    other = asyncio.create_task(stage.session.aclose())
+    other.add_done_callback(lambda one: one.cancelled() or one.exception())
+    await asyncio.sleep(0)
+    await stage.session.aclose()
+
+
+async def live(stage: Stage) -> None:
+    """The usual block from its beginning to its end."""
+    async with stage.session as session:
+        await session.generate(image())
+
+
+async def upload_beside_another(stage: Stage) -> None:
+    """Two want the same content: one upload, which is the other one's as well."""
+    other = asyncio.create_task(stage.session.upload(png(5)))
+    try:
+        await stage.session.upload(png(5))
+    finally:
+        assert (await other).uri
+
+
+async def run_within_a_budget(stage: Stage) -> list[Job]:
+    """It waits for what may come back."""
+    requests = (image(f"{LATE} {one}") for one in range(3))
+    run = stage.session.run(requests, max_credits=2, max_in_flight=3)
+    with suppress(BudgetReached):
+        return [job async for job in run]
+    return []
+
+
 async def read_history(stage: Stage) -> None:
     async for _ in stage.session.credit_history():
         pass
@@ -187,10 +246,10 @@ BUSY = (Fault(where="generate", what="ret", ret="1310", times=2),)
 SLOW_UPLOAD = (Fault(where="upload", what="delay", seconds=0.03),)
 
 OPERATIONS = (
-    Operation("enter", lambda s: s.session.__aenter__(), ends=True),
+    Operation("enter", enter, ends=True),
     Operation(
         "enter where jobs are owed",
-        lambda s: s.session.__aenter__(),
+        enter,
         earlier=left_behind,
         ends=True,
     ),
@@ -210,6 +269,8 @@ OPERATIONS = (
         "leave with downloads running", leave, downloads_running, faults=SLOW_MEDIA, ends=True
     ),
     Operation("leave with a run begun", leave, a_run_begun, ends=True),
+    Operation("leave while another leaves", close_beside_another, three_submitted, ends=True),
+    Operation("live", live, ends=True),
     Operation("submit", lambda s: s.session.submit(image())),
     Operation("submit by id", lambda s: s.session.submit(image(), submit_id=str(uuid4()))),
     Operation("submit with references", lambda s: s.session.submit(referring(s))),
@@ -247,14 +308,19 @@ OPERATIONS = (
     Operation("until over", lambda s: s.job.until_over(), submitted),
     Operation("abandon", abandon, three_submitted),
     Operation("run", run_all),
+    Operation("run within a budget", run_within_a_budget),
     Operation("run aclose", close_the_run, a_run_begun),
     Operation("resume", lambda s: s.session.resume(), earlier=left_behind),
+    Operation("find", find_what_is_owed, earlier=left_behind),
+    Operation("export", export, something_paid),
     Operation("attach", attach, submitted_elsewhere),
     Operation("attach what is known", attach_known, submitted),
     Operation("status", lambda s: s.session.status(str(one) for one in range(1, 13))),
     Operation("events", hear, submitted),
+    Operation("all events", hear_all, submitted),
     Operation("drain", lambda s: s.session.drain(), three_submitted),
     Operation("upload", lambda s: s.session.upload(png(3))),
+    Operation("upload beside another", upload_beside_another, faults=SLOW_UPLOAD),
     Operation("upload of a file", lambda s: s.session.upload(referring(s).references[0])),
     Operation("models", lambda s: s.session.models()),
     Operation("credits", lambda s: s.session.credits()),
@@ -262,3 +328,31 @@ OPERATIONS = (
     Operation("charges", lambda s: s.session.charges([s.job.job_id]), something_paid),
     Operation("daily credit", lambda s: s.session.receive_daily_credit()),
 )
+
+CALLS = {
+    "DreaminaSession.__aenter__": "enter",
+    "DreaminaSession.__aexit__": "leave",
+    "DreaminaSession.aclose": "leave while another leaves",
+    "DreaminaSession.submit": "submit",
+    "DreaminaSession.generate": "generate",
+    "DreaminaSession.resume": "resume",
+    "DreaminaSession.find": "find",
+    "DreaminaSession.export": "export",
+    "DreaminaSession.status": "status",
+    "DreaminaSession.drain": "drain",
+    "DreaminaSession.upload": "upload",
+    "DreaminaSession.models": "models",
+    "DreaminaSession.credits": "credits",
+    "DreaminaSession.charges": "charges",
+    "DreaminaSession.receive_daily_credit": "daily credit",
+    "Job.until_over": "until over",
+    "Job.result": "await job",
+    "Run.__anext__": "run",
+    "Run.aclose": "run aclose",
+    "Subscription.__aenter__": "all events",
+    "Subscription.__aexit__": "all events",
+    "Subscription.__anext__": "events",
+    "Subscription.aclose": "all events",
+    "CreditHistory.__anext__": "credit history",
+}
+"""Everything public that waits, and an operation that makes the call."""

@@ -5,7 +5,6 @@ call; so it strikes the submitter, the poller, the downloader, the uploader and 
 """
 
 import asyncio
-import inspect
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -194,7 +193,9 @@ async def test_c12_closed_right_after_its_waiter_was_interrupted(tmp_path: Path,
     assert said == []
 
 
-@pytest.mark.parametrize("turns", range(0, 60, 10))
+# anyio makes the coroutine of a task before the task begins
+@pytest.mark.filterwarnings("ignore:coroutine 'Supervisor._run.*' was never awaited")
+@pytest.mark.parametrize("turns", [*range(8), *range(10, 60, 10)])
 async def test_p5_a_loop_that_is_torn_down_while_the_session_closes(
     tmp_path: Path, turns: int
 ) -> None:
@@ -223,9 +224,7 @@ async def test_p5_a_loop_that_is_torn_down_while_the_session_closes(
 
 
 def _is_of_session(task: "asyncio.Task[Any]") -> bool:
-    """One that has begun: asyncio drops the others unheard, whatever they were to do."""
-    if inspect.getcoroutinestate(task.get_coro()) == inspect.CORO_CREATED:  # type: ignore[arg-type]
-        return False
+    """Also one that has not begun; only the service's handlers are others'."""
     return not getattr(task.get_coro(), "__qualname__", "").startswith("RequestHandler.")
 
 

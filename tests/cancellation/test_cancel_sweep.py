@@ -2,129 +2,35 @@
 
 The default run strikes each point once by `task.cancel()`, at once or in the very turn in which
 the wait ends, and samples the other styles. `DREAMINA_TESTS=large` takes all four styles at
-every point, at five moments each.
+every point, at five moments each; `python tests/cancellation/run.py` varies more than that.
 """
 
-import asyncio
+import inspect
 import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from attrs import frozen
-from cancel_operations import LATE, OPERATIONS, Operation, Stage, stage_for
-from cancel_sweep import ENDING, STYLES, Interrupt, Style, interfered, suspensions
-from cancel_traces import Traces, complaints, nothing_left, only_ours
-from session_kit import check_folder, check_result, image, rows, session_for
+from cancel_operations import CALLS, OPERATIONS, Operation
+from cancel_strike import Point, count, reached
+from cancel_sweep import ENDING, STYLES
+from cancel_traces import complaints, only_ours
 
-from dreamina_async.emulator import Emulator, Outcome
+from dreamina_async import DreaminaSession, Job
+from dreamina_async._runtime.account import CreditHistory
+from dreamina_async._runtime.hub import Subscription
+from dreamina_async.run import Run
 
 pytestmark = pytest.mark.sweep
 
 _LARGE = os.environ.get("DREAMINA_TESTS") == "large"
-_KNOWN = {"intent", "accepted", "ready", "done"}
-_PATIENCE = 5
-"""Tries to reach a point: how often a call waits may depend on who is quicker."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_looks() -> Iterator[None]:
     with only_ours():
         yield
-
-
-@frozen
-class Point:
-    """Where and how a call is interfered with."""
-
-    at: int
-    style: Style
-    moment: int = 0
-
-
-def emulator() -> Emulator:
-    outcomes = {f"{LATE} {one}": Outcome(run_seconds=60 + 200 * one) for one in range(3)}
-    return Emulator(speed=2000, outcomes=outcomes | {LATE: Outcome(run_seconds=60)})
-
-
-async def staged(operation: Operation, service: Emulator, folder: Path) -> Stage:
-    folder.mkdir()
-    stage = stage_for(operation, service, folder)
-    await operation.earlier(stage)
-    service.faults.add(*operation.faults)
-    if not operation.name.startswith("enter"):
-        await stage.session.__aenter__()
-    await operation.prepare(stage)
-    return stage
-
-
-async def count(operation: Operation, folder: Path) -> int:
-    """How often the call suspends when it is left alone."""
-    async with emulator() as service:
-        stage = await staged(operation, service, folder)
-        try:
-            return await suspensions(operation.act(stage))
-        finally:
-            await stage.session.aclose()
-
-
-async def strike(operation: Operation, folder: Path, point: Point) -> bool:
-    """One run in a world of its own; whether the point was reached."""
-    before = Traces()
-    async with emulator() as service:
-        stage = await staged(operation, service, folder)
-        struck, error = await interfered(
-            operation.act(stage),
-            point.at,
-            point.style,
-            point.moment,
-            lambda: operation.until(stage),
-        )
-        if struck:
-            check_raised(point, error)
-        elif error is not None:
-            raise error
-        del error  # its traceback holds what was waited for
-        await check_usable(operation, stage)
-        await stage.session.aclose()
-        stage = None
-        await check_owed(operation, service, folder)
-    await nothing_left(before)
-    return struck
-
-
-def check_raised(point: Point, error: BaseException | None) -> None:
-    """It re-raised what it was struck with."""
-    wanted = Interrupt if point.style == "throw" else asyncio.CancelledError
-    assert type(error) is wanted, repr(error)
-
-
-async def check_usable(operation: Operation, stage: Stage) -> None:
-    """The same session does another job; one that was being closed is closed by now."""
-    if not operation.ends:
-        stage.emulator.faults.clear()
-        check_result(stage.emulator, await stage.session.generate(image("afterwards")))
-
-
-async def check_owed(operation: Operation, service: Emulator, folder: Path) -> None:
-    """What was charged stands in the journal, and the next session brings it home."""
-    assert service.ledger.repeated() == {}
-    elsewhere = set(rows(folder / "other")) if (folder / "other").exists() else set()
-    mine = set(service.ledger.submit_ids) - elsewhere
-    given_up = {"abandoned"} if operation.name == "abandon" else set()
-    states = {rows(folder).get(one) for one in mine}
-    assert states <= _KNOWN | given_up
-    check_folder(folder)
-    if states <= {"done"} and not operation.ends:
-        return
-    service.faults.clear()
-    charges = len(service.ledger)
-    async with session_for(service, folder) as later:
-        for job in await later.resume():
-            await job
-    assert {rows(folder)[one] for one in mine} <= {"done"} | given_up
-    assert len(service.ledger) == charges
 
 
 def points(total: int, operation: Operation) -> list[Point]:
@@ -149,12 +55,24 @@ async def test_c_rows_interfered_with_at_every_suspension(
         assert total > 0
         every = points(total, operation)
         for number, point in enumerate(every):
-            for turn in range(_PATIENCE):
-                struck = await strike(operation, tmp_path / f"{number}-{turn}", point)
-                if struck or point.moment > 0:
-                    break
-            else:
-                again = await count(operation, tmp_path / f"{number}-count")
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            if not await reached(operation, folder, point) and point.moment <= 0:
+                again = await count(operation, folder / "count")
                 assert again < point.at, f"{point} was never reached"
     assert said == []
     print(f"swept: {operation}, {total} suspensions, {len(every)} runs")  # shown by -rP
+
+
+def test_every_public_call_that_waits_is_among_the_operations() -> None:
+    public = {
+        f"{one.__name__}.{name}"
+        for one in (DreaminaSession, Job, Run, Subscription, CreditHistory)
+        for name, call in vars(one).items()
+        if inspect.iscoroutinefunction(call) and (name[0] != "_" or name in _WAITING)
+    }
+    assert public == set(CALLS)
+    assert set(CALLS.values()) <= {operation.name for operation in OPERATIONS}
+
+
+_WAITING = ("__aenter__", "__aexit__", "__anext__")

@@ -4,8 +4,10 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from attrs import evolve
 
 import dreamina_async as da
+from dreamina_async.cli import logins
 from dreamina_async.cli.entry import run
 from dreamina_async.cli.options import Common
 from dreamina_async.emulator import run_in_thread
@@ -24,6 +26,14 @@ QUICK = da.Settings(
 )
 
 
+@pytest.fixture(autouse=True)
+def no_login_of_the_user(monkeypatch, tmp_path_factory):
+    """Nobody's own login reaches a test, nor is it touched."""
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+
+
 @pytest.fixture
 def emulator(request, monkeypatch):
     """One that answers in milliseconds; options come by `pytest.mark.emulator(...)`."""
@@ -38,8 +48,10 @@ def emulator(request, monkeypatch):
 def quick(monkeypatch):
     """Sessions that look often: the emulator is faster than the policies expect."""
 
-    def session(self, folder=None):
-        return da.DreaminaSession(output_dir=folder or self.folder(), settings=QUICK)
+    def session(self, folder=None, credentials=None):
+        login = credentials or logins.credentials()
+        rules = evolve(QUICK, downloading=self.settings().downloading)
+        return da.DreaminaSession(login, output_dir=folder or self.folder(), settings=rules)
 
     monkeypatch.setattr(Common, "session", session)
 

@@ -56,7 +56,7 @@ def test_video_takes_its_own_fields(cli, emulator):
 
 def test_stdout_holds_json_and_nothing_else(cli, emulator):
     call = cli("image", "纸灯笼", "--count", "1", "--json", "-v")
-    assert {event["version"] for event in call.events} == {1}
+    assert {event["v"] for event in call.events} == {1}
     assert [event["event"] for event in call.events][-2:] == ["job", "summary"]
     assert len(of(call.events, "submitted")) == len(of(call.events, "file_saved")) == 1
     assert call.events[-1]["done"] == 1
@@ -331,10 +331,13 @@ def test_jobs_lists_the_journal_without_asking_anybody(cli, emulator, monkeypatc
     monkeypatch.delenv("DREAMINA_SESSIONID")
     call = cli("jobs", "--out", "o")
     assert call.status == 0
-    assert "done" in call.out
-    assert "会唱歌的井" in call.out
+    name, state, age, charged, files, prompt = call.out.rstrip("\n").split("\t")
+    assert (state, charged, files, prompt) == ("done", "yes", "1", "会唱歌的井")
+    assert age.endswith(" s")
+    assert call.err == "1 job in o: 1 done\n"
     (job,) = cli("jobs", "--out", "o", "--json").events
     assert (job["event"], job["state"], len(job["media"])) == ("job", "done", 1)
+    assert job["job_id"] == name
     assert emulator.requests.counts == before
 
 

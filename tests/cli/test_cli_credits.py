@@ -35,7 +35,7 @@ def test_balance_and_rows_with_the_prompts_of_this_folder(cli, emulator, generat
     assert part["amount"] == left
     assert part["expires_at"].endswith("+00:00")
     assert events[0] == {
-        "version": 1,
+        "v": 1,
         "event": "credits",
         "total": left,
         "gift": left,

@@ -94,9 +94,7 @@ def test_a_stdout_that_knows_no_chinese_still_gets_json(capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdout", latin)
     Output(json_lines=True).emit("x", prompt="猫😀")
     Output().result("猫")
-    assert latin.text == (
-        '{"version": 1, "event": "x", "prompt": "\\u732b\\ud83d\\ude00"}\n\\u732b\n'
-    )
+    assert latin.text == ('{"v": 1, "event": "x", "prompt": "\\u732b\\ud83d\\ude00"}\n\\u732b\n')
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def event_named(process, name):
 
 # ---- imports ---------------------------------------------------------------------------
 
-HEAVY = {"aiohttp", "sqlite3", "rich.live", "rich.progress", "dreamina_async.session"}
+HEAVY = {"aiohttp", "sqlite3", "keyring", "rich.live", "rich.progress", "dreamina_async.session"}
 
 
 @pytest.mark.parametrize("tokens", [["--help"], ["--version"], ["bulk", "--help"], ["paint"]])
@@ -78,12 +78,12 @@ finally:
     assert found.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("missing", ["cyclopts", "rich"])
+@pytest.mark.parametrize("missing", ["cyclopts", "platformdirs", "rich"])
 def test_without_the_extra_it_says_what_to_install(missing):
     code = (
         f"import sys; sys.modules[{missing!r}] = None\nfrom dreamina_async.__main__ import main\n"
     )
-    found = python("-c", code + "sys.argv = ['dreamina-async', 'models']\nmain()")
+    found = python("-c", code + "sys.argv = ['dreamina-async', 'logout']\nmain()")
     assert found.returncode == 2
     assert 'pip install "dreamina-async[cli]"' in found.stderr
     assert found.stderr.count("\n") == 1
@@ -94,11 +94,15 @@ def test_without_the_extra_it_says_what_to_install(missing):
     [
         "",
         "bulk",
+        "completion",
+        "credits",
         "demo",
         "emulator",
         "fetch",
         "image",
         "jobs",
+        "login",
+        "logout",
         "models",
         "resume",
         "status",

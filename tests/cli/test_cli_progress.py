@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import dreamina_async as da
-from dreamina_async.cli.progress import Rate, Tally, stage_line
+from dreamina_async.cli.meter import Pace, Rate
+from dreamina_async.cli.progress import Tally, endings, spending, under_way
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -38,7 +39,16 @@ def tally_of(*events, total=None):
 
 def counts(tally):
     standing = tally.standing()
-    names = ("waiting", "queued", "generating", "downloading", "done", "failed", "pending")
+    names = (
+        "waiting",
+        "queued",
+        "generating",
+        "downloading",
+        "done",
+        "failed",
+        "unsent",
+        "pending",
+    )
     return {name: count for name in names if (count := getattr(standing, name))}
 
 
@@ -83,7 +93,7 @@ def test_the_best_position_is_that_of_jobs_still_queued():
     [
         (da.JobState.DONE, "done", 0),
         (da.JobState.FAILED, "failed", 0),
-        (da.JobState.PLANNED, "failed", 0),
+        (da.JobState.PLANNED, "unsent", 0),
         (da.JobState.ABANDONED, "failed", 0),
         (da.JobState.UNKNOWN, "failed", 1),
         (da.JobState.READY, "failed", 1),
@@ -108,10 +118,58 @@ def test_files_by_kind_and_the_last_failures():
     assert tally.standing().failed == 30
 
 
-def test_the_line_leaves_out_what_is_zero():
+def test_the_words_leave_out_what_is_zero():
     tally = tally_of(queued("a", 2), queued("b", 5), generating("c"))
-    line = stage_line(tally.standing())
-    assert line == "2 queued (best position 2) · 1 generating · 0 done · 0 failed"
+    assert under_way(tally.standing()) == ["2 queued (positions 2 to 5)", "1 generating"]
+    assert endings(tally.standing()) == ["0 done", "0 failed"]
+    tally.apply(generating("a"))
+    tally.ended("c", da.JobState.PLANNED)
+    assert under_way(tally.standing()) == ["1 queued (position 5)", "1 generating"]
+    assert endings(tally.standing()) == ["0 done", "0 failed", "1 not sent"]
+
+
+def test_what_is_spent_is_what_was_accepted_less_what_cost_nothing():
+    tally = Tally()
+    for job, price in (("a", 4), ("b", 8), ("c", None), ("d", 16)):
+        tally.spend(job, price)
+    assert (tally.credits, tally.unpriced) == (28, 1)
+    assert spending(28, 1) == ["about 28 credits spent", "price unknown for 1 job"]
+    tally.ended("a", da.JobState.DONE)
+    tally.ended("b", da.JobState.FAILED, error=da.JobFailed("", "no"))
+    tally.ended("c", da.JobState.FAILED, error=da.JobFailed("", "no"))
+    tally.ended("d", da.JobState.UNKNOWN, error=da.JobLost("", "unknown"))
+    tally.ended("e", da.JobState.PLANNED, error=da.RateLimited(""))
+    tally.spend("e", 32)  # an event that comes late
+    assert (tally.credits, tally.unpriced) == (20, 0)
+    assert spending(0, 0) == []
+
+
+def test_nobody_knows_the_end_before_a_few_jobs_have_come():
+    pace = Pace()
+    assert pace(0.0, 0, 10) is None
+    assert pace(5.0, 2, 8) is None
+    assert pace(6.0, 3, 7) == 14.0
+    assert pace(6.0, 3, None) is None
+    assert pace(6.0, 10, 0) == 0.0
+
+
+def test_a_slow_start_is_forgotten_and_a_standstill_is_told():
+    pace = Pace()
+    pace(0.0, 0, 1000)
+    for second in range(100, 400):  # nothing for a while, then one a second
+        left = pace(float(second), second - 99, 1000)
+    assert left == pytest.approx(1000, rel=0.02)
+    assert pace(500.0, 300, 700) > 700
+    assert pace(2000.0, 300, 700) is None
+
+
+def test_a_burst_is_not_a_pace():
+    pace = Pace()
+    pace(0.0, 0, 5000)
+    pace(1.0, 500, 4500)  # what a first batch brings at once
+    for second in range(2, 60):
+        left = pace(float(second), 500 + second, 4500 - second)
+    assert left == pytest.approx(4441, rel=0.1)
 
 
 def test_a_rate_is_that_of_the_last_seconds():

@@ -1,4 +1,4 @@
-"""A FastAPI app: the session lives in its lifespan, a handler is one line."""
+"""A FastAPI app without our help: a session in a lifespan of its own."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
+from fastapi_kit import served
 from session_kit import check_job, image, rows, session_for, settings
 
 from dreamina_async import DreaminaSession
@@ -30,23 +30,6 @@ def app_for(emulator: Emulator, folder: Path) -> FastAPI:
         return [file.path.name for file in result.media]
 
     return app
-
-
-@asynccontextmanager
-async def served(app: FastAPI) -> AsyncIterator[str]:
-    """A real uvicorn on loopback; its lifespan and its requests are tasks of its own."""
-    config = uvicorn.Config(app, port=0, log_level="error", lifespan="on")
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    task = asyncio.create_task(server._serve(None))
-    while not server.started:
-        await asyncio.sleep(0.005)  # uvicorn has no event for it
-    port = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        await task
 
 
 async def test_many_requests_share_one_session(tmp_path: Path) -> None:

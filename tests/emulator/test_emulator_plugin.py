@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -57,6 +58,18 @@ class TestMarker:
 def test_the_environment_names_a_session_that_may_log_in(dreamina_emulator):
     assert dreamina_emulator.credentials_env()["DREAMINA_SESSIONID"] == "only-me"
     assert ask(dreamina_emulator, "a")["ret"] == "0"
+
+
+@pytest.mark.dreamina_fault("history", "status", status=502)
+class TestFaults:
+    @pytest.mark.dreamina_emulator(image_running=(3, 4))
+    @pytest.mark.dreamina_fault("generate", "reset_after_charge", times=2)
+    def test_those_of_class_and_test_add_up(self, dreamina_emulator):
+        faults = {(one.where, one.what, one.times) for one in dreamina_emulator.faults.pending}
+        assert faults == {("history", "status", 1), ("generate", "reset_after_charge", 2)}
+        assert dreamina_emulator.options.timing.image_running == (3, 4)
+        with pytest.raises(urllib.error.HTTPError, match="502"):
+            ask(dreamina_emulator, "nobody")
 
 
 USER_TESTS = """

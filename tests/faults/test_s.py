@@ -27,6 +27,7 @@ from dreamina_async import (
     JobLost,
     JobReport,
     JobState,
+    Progressed,
     VideoRequest,
 )
 from dreamina_async.emulator import Fault, Outcome
@@ -168,6 +169,31 @@ async def test_s9_a_deadline_holds_for_an_unknown_status_too(tmp_path: Path) -> 
         assert report.status == 46  # whoever looks is told what was said
 
 
+async def test_s9_a_status_that_nobody_knows_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """For all jobs and looks together; whoever follows a job sees the number in its progress."""
+    looks = 0
+
+    def history(reply: Json) -> None:
+        nonlocal looks
+        looks += 1
+        for record in reply["data"].values():
+            record["status"] = record["task"]["status"] = 46
+            if looks < 6:
+                record["item_list"] = []
+
+    async with between(tmp_path, history=history) as (_, session, _middle):
+        events = session.events()
+        jobs = [job async for job in session.run(image(str(number)) for number in range(3))]
+        assert {job.state for job in jobs} == {JobState.DONE}
+        said = [one for one in caplog.records if "46" in one.getMessage()]
+        assert [one.levelname for one in said] == ["WARNING"]
+        await session.aclose()
+        heard = [one.progress.status async for one in events if isinstance(one, Progressed)]
+        assert set(heard) == {46}
+
+
 async def test_s10_one_failed_look_between_good_ones_fails_nothing(tmp_path: Path) -> None:
     """30 is said once, then taken back; what is done stays done whatever is said later."""
     looks = 0
@@ -307,7 +333,7 @@ async def test_s15_a_video_is_found_in_every_place_and_the_source_is_known(
 
 
 async def test_s16_a_file_of_another_size_than_its_record_says_is_told_as_it_is(
-    tmp_path: Path,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A result has the pixels of the file itself, never those that somebody promised."""
 
@@ -320,6 +346,56 @@ async def test_s16_a_file_of_another_size_than_its_record_says_is_told_as_it_is(
         (made,) = emulator.media(str(result.submit_id))
         assert (result.media[0].width, result.media[0].height) == (made.width, made.height)
         assert made.width < 9000
+        assert len(emulator.requests.to("media")) == 1  # there is no other one to be had
+        (said,) = [one for one in caplog.records if "9000x9000" in one.getMessage()]
+        assert said.levelname == "WARNING"
+
+
+def with_a_thumbnail_first(thumbnails: list[str], others: list[str]) -> Any:
+    """The first URL of every later result leads to the first result of all, a small one."""
+
+    def history(_: str, record: Json) -> None:
+        for item in record["item_list"]:
+            images = item["image"]["large_images"]
+            thumbnails.append(images[0]["image_url"])
+            if images[0]["image_url"].split("?")[0] != thumbnails[0].split("?")[0]:
+                rest = [{"image_url": one or images[0]["image_url"]} for one in others]
+                item["image"]["large_images"] = [images[0] | {"image_url": thumbnails[0]}, *rest]
+
+    return each_record(history)
+
+
+SMALL = {"resolution": "1k"}
+
+
+async def test_s16_where_the_first_url_leads_to_a_small_picture_the_next_is_taken(
+    tmp_path: Path,
+) -> None:
+    history = with_a_thumbnail_first([], [""])
+    async with between(tmp_path, history=history) as (emulator, session, _):
+        small = await session.generate(image("small", **SMALL))
+        result = await session.generate(image("large", resolution="2k"))
+        check_result(emulator, result)
+        assert result.media[0].width > small.media[0].width
+        assert session.statistics().retries == 0
+
+
+@pytest.mark.parametrize("other", ["/nowhere", "https://strange.example/x.png", "small again"])
+async def test_s16_a_paid_result_is_never_lost_in_the_search_for_a_better_one(
+    tmp_path: Path, other: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    thumbnails: list[str] = []
+    others: list[str] = []
+    history = with_a_thumbnail_first(thumbnails, others)
+    async with between(tmp_path, history=history) as (_, session, _middle):
+        small = await session.generate(image("small", **SMALL))
+        root = thumbnails[0].split("?")[0].rsplit("/", 1)[0]
+        others.append(
+            {"/nowhere": root + "/nowhere", "small again": thumbnails[0]}.get(other, other)
+        )
+        result = await session.generate(image("large", resolution="2k"))
+        assert result.media[0].sha256 == small.media[0].sha256
+        assert [one for one in caplog.records if "; kept" in one.getMessage()]
 
 
 REFUSED = [("2038", "no"), ("1063", "no"), ("2004", "unknown")]

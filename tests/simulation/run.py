@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent.parent)]
 
 from simcrash import MODELS, SEED, boundaries, sweep  # noqa: E402
-from simservice import KINDS  # noqa: E402
+from simfaults import ELSEWHERE, KINDS, OUTCOMES, by_fault  # noqa: E402
 from simworld import JOBS, Outcome, play  # noqa: E402
 
 REGRESSIONS = HERE / "regressions.txt"
@@ -74,8 +74,11 @@ def many(seeds: Iterable[int], jobs: int) -> int:
     seconds = time.monotonic() - began
     print(f"{count} seeds of {jobs} jobs, {lives} lives, {seconds:.0f} s: {len(failing)} failed")
     print("jobs:", ", ".join(f"{state} {number}" for state, number in sorted(states.items())))
-    print("faults:", ", ".join(f"{kind} {number}" for kind, number in sorted(fired.items())))
-    silent = [kind for kind in KINDS if not fired[kind]]
+    print("kinds:", ", ".join(f"{kind} {number}" for kind, number in sorted(fired.items())))
+    counts = by_fault(fired)
+    print("faults:", ", ".join(f"{fault} {number}" for fault, number in counts.items()))
+    print(f"played elsewhere ({len(ELSEWHERE)}):", " ".join(sorted(ELSEWHERE)))
+    silent = [kind for kind in (*KINDS, *OUTCOMES) if not fired[kind]]
     if count >= _ALL_FIRE_FROM and silent:
         print("never fired:", ", ".join(silent))
         return 1

@@ -7,13 +7,51 @@ is called a drawn moment later, and its result comes another moment after that.
 
 import asyncio
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
+from itertools import count
 from random import Random
 from typing import Any
+from unittest.mock import patch
+
+from anyio._backends._asyncio import CancelScope
 
 
 class Deadlock(Exception):
     """Nothing is ready and nothing is scheduled, but somebody still waits."""
+
+
+class _Numbered:
+    """Goes by a number of its own in a set, and not by its address, which differs every time.
+
+    A scope that is cancelled keeps its tasks and its inner scopes in sets, and cancels them as
+    they come out of these.
+    """
+
+    number = 0
+
+    def __hash__(self) -> int:
+        return self.number
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class _Task(_Numbered, asyncio.Task[Any]):
+    pass
+
+
+class _Scope(_Numbered, CancelScope):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, SimLoop):
+            self.number = next(loop.numbers)
+
+
+def numbered_scopes() -> AbstractContextManager[Any]:
+    """While it is entered, every scope that anyio makes can be told from its number."""
+    return patch("anyio._backends._asyncio.CancelScope", _Scope)
 
 
 class SimLoop(asyncio.BaseEventLoop):
@@ -21,6 +59,8 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def __init__(self, chance: Random, *, slow: float = 0.0) -> None:
         super().__init__()
+        self.numbers = count(1)
+        self.set_task_factory(self._numbered)  # type: ignore[arg-type]
         self._chance = chance
         self._slow = slow
         self._virtual = 1000.0
@@ -28,6 +68,14 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def time(self) -> float:
         return self._virtual
+
+    def _numbered(
+        self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **options: Any
+    ) -> _Task:
+        task = _Task.__new__(_Task)
+        task.number = next(self.numbers)  # it is put into a set as soon as it is made
+        task.__init__(work, loop=loop, **options)  # type: ignore[misc]
+        return task
 
     def stall(self, seconds: float) -> None:
         """Somebody keeps the loop, or the machine sleeps."""

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from random import Random
@@ -20,26 +20,17 @@ from urllib.parse import parse_qs, urlsplit
 
 from attrs import define, field, frozen
 from session_kit import png
+from simfaults import AFTER_CHARGE, BEFORE_SEND, BODIES, POLL, RANGES, Faults
+from simuploads import Uploads
 
 from dreamina_async import DreaminaError, TransportError, TransportTimeout
 from dreamina_async._core.encode import GENERATE_PATH, ITEMS_PATH, STATUS_PATH
+from dreamina_async._core.upload import TOKEN_PATH
 from dreamina_async._core.wire import HttpRequest, HttpResponse
 from dreamina_async.emulator.mp4 import mp4, sample_for
 
 WALL = 1_800_000_000.0
 """Unix seconds of the service's clock at loop time 0."""
-
-BEFORE_SEND = ("N1", "N4", "N5", "N7")
-REFUSED = ("H3", "H4", "S19", "S20", "S21", "H7", "S17", "T1057")
-NOT_CHARGED = ("N10", "H1a", "S18", "J10")
-AFTER_CHARGE = ("N8", "N11", "H1b", "H5", "H13", "J1", "J2", "J14", "S22")
-STATUS = ("N9", "N13", "H2", "H3p", "H5p", "J2p", "S2", "S4", "S5", "S6", "S9", "S10", "S18p", "T9")
-BODIES = ("H9", "H10", "H11", "H15", "H16", "H21", "N12", "F6c")
-RANGES = ("H16r", "H17", "H20")
-MEDIA = (*BODIES, *RANGES, "H18", "T5")
-DISK = ("F1", "F2", "F4", "F7")
-PROCESS = ("P1", "P5", "P6", "T1", "T2", "T8", "C1", "C5")
-KINDS = (*BEFORE_SEND, *REFUSED, *NOT_CHARGED, *AFTER_CHARGE, *STATUS, *MEDIA, *DISK, *PROCESS)
 
 FATES = ("fine", "failed", "partial", "late", "empty")
 
@@ -54,40 +45,13 @@ _HTML = b"<!doctype html><html><head><title>login</title></head></html>"
 _NUMBER = re.compile(rb"sim-(\d+)")
 
 
+def number_in(request: HttpRequest) -> int:
+    """Which of the seed's requests this is, by its prompt."""
+    return int(_NUMBER.search(request.body)[1])  # type: ignore[index]
+
+
 class Violation(AssertionError):
     """A promise that did not hold."""
-
-
-@define
-class Faults:
-    """Which kinds of trouble there are, how likely each is, and how often each came."""
-
-    chance: Random
-    likely: dict[str, float]
-    clock: Callable[[], float]
-    quiet_at: float
-    fired: Counter[str] = field(factory=Counter)
-
-    @classmethod
-    def drawn(cls, chance: Random, clock: Callable[[], float], quiet_at: float) -> "Faults":
-        """A random subset, each kind with a probability of its own; now and then none."""
-        share = chance.choice((0.0, 0.1, 0.25, 0.5, 0.9))
-        likely = {
-            kind: chance.choice((0.01, 0.03, 0.1, 0.3)) for kind in KINDS if chance.random() < share
-        }
-        return cls(chance, likely, clock, quiet_at)
-
-    def hits(self, kind: str, factor: float = 1.0) -> bool:
-        likely = self.likely.get(kind)
-        if likely is None or self.clock() >= self.quiet_at:
-            return False
-        if self.chance.random() >= likely * factor:
-            return False
-        self.fired[kind] += 1
-        return True
-
-    def first(self, kinds: tuple[str, ...]) -> str | None:
-        return next((kind for kind in kinds if self.hits(kind)), None)
 
 
 @frozen
@@ -184,16 +148,23 @@ class Service:
     """Submit ids that may have arrived, and of which the client was told nothing certain."""
     credit: float = 0.0
     fates: tuple[int, ...] = (80, 8, 3, 6, 3)
+    uploads: Uploads = field(init=False)
     posts: int = 0
+    posted: dict[str, float] = field(factory=dict)
+    """When the first byte of each submit id left for the first time."""
 
     def __attrs_post_init__(self) -> None:
         self.credit = self.modes.credit
+        self.uploads = Uploads(self.faults, self.wall, self.reply)
 
     def now(self) -> float:
         return self.faults.clock()
 
     def wall(self) -> float:
         return WALL + self.now()
+
+    def may_have_cost(self, submit_id: str) -> bool:
+        return submit_id in self.jobs or submit_id in self.unresolved
 
     def quiet(self) -> bool:
         return self.now() >= self.faults.quiet_at
@@ -210,7 +181,7 @@ class Service:
         if refusal is not None:
             return refusal
         if submit_id not in self.jobs or not self.modes.dedup:
-            self._charge(submit_id, int(_NUMBER.search(request.body)[1]))  # type: ignore[index]
+            self._charge(submit_id, number_in(request))
         job = self.jobs[submit_id]
         aigc = {"history_record_id": job.history_id, "submit_id": submit_id, "status": 20}
         return self.reply({"aigc_data": {**aigc, "created_time": WALL + job.born}}), None
@@ -218,12 +189,12 @@ class Service:
     def _refusal(self, submit_id: str) -> tuple[HttpResponse, str | None] | None:
         if submit_id in self.jobs:  # what is refused would be a lie
             return None
-        kind = self.faults.first(("H3", "H4", "T1057", "S17", "S20", "H7"))
+        kind = self.faults.first(("H3", "H4", "H3c", "S17", "S20", "H7"))
         if kind in ("H3", "H4"):
             waits = ("3", "30", "") if kind == "H3" else ("-1", "NaN", "1e9", "soon", "99999999")
             return HttpResponse(429, {"retry-after": self.chance.choice(waits)}, b""), kind
         if kind is not None:
-            codes = {"T1057": "1057", "S17": "2038", "S20": "1019", "H7": "1015"}
+            codes = {"H3c": "1057", "S17": "2038", "S20": "1019", "H7": "1015"}
             return self.no(codes[kind]), kind
         running = sum(1 for one in self.jobs.values() if not one.over(self.now()))
         if running >= self.modes.limit:
@@ -291,30 +262,45 @@ class Service:
 
     # ---- status calls ------------------------------------------------------------------
 
-    def status(self, asked: list[str], kind: str) -> HttpResponse:
-        """What the service shows of jobs."""
+    def status(self, asked: list[str], kind: str) -> tuple[HttpResponse, list[str] | None]:
+        """What the service shows of jobs, and of which; None if the call fails."""
         if self.modes.takes not in ("both", kind):
-            return self.no("2002")
-        trouble = self.faults.first(("H2", "H3p", "H5p", "J2p", "S18p"))
-        if trouble == "H2":
-            return HttpResponse(self.chance.choice((500, 502, 503, 504)), {}, b"")
-        if trouble == "H3p":
-            return HttpResponse(429, {"retry-after": self.chance.choice(("2", "60", ""))}, b"")
-        if trouble == "H5p":
-            return HttpResponse(200, {}, _HTML)
-        if trouble == "S18p":
-            return self.no(self.chance.choice(("2003", "1057")))
+            return self.no("2002"), []
+        trouble = self.faults.first(POLL)
+        if trouble is not None and trouble != "J2p":
+            return self._no_status(trouble), None
         found = {one: self._record(one, kind) for one in asked}
         if self.modes.strict_batch and None in found.values():
             self.faults.fired["S3"] += 1
-            return self.no("2001")
+            return self.no("2001"), []
         records = self._disturbed({one: made for one, made in found.items() if made is not None})
         data: Any = list(records.values()) if self.modes.as_list else records
         reply = self.reply(data)
         if trouble == "J2p":
-            return HttpResponse(200, {}, reply.body[: self.chance.randrange(len(reply.body))])
-        self._remember_what_was_said(records)
-        return reply
+            return HttpResponse(200, {}, reply.body[: self.chance.randrange(len(reply.body))]), None
+        return reply, self._remember_what_was_said(records)
+
+    def _no_status(self, trouble: str) -> HttpResponse:
+        match trouble:
+            case "H2":
+                return HttpResponse(self.chance.choice((500, 502, 503, 504)), {}, b"")
+            case "H3p":
+                return HttpResponse(429, {"retry-after": self.chance.choice(("2", "60", ""))}, b"")
+            case "H5p":
+                return HttpResponse(200, {}, _HTML)
+            case "H6":
+                elsewhere = {"location": "https://login.example/"}
+                return HttpResponse(self.chance.choice((302, 307)), elsewhere, b"")
+            case "H8":
+                return HttpResponse(self.chance.choice((413, 414, 431)), {}, b"")
+            case "H19":
+                return HttpResponse(self.chance.choice((204, 205, 304, 999)), {}, b"")
+            case "J1p":
+                return HttpResponse(200, {}, self.chance.choice((b"", b"null", b"[]", b"7")))
+            case "J14p":
+                return self.reply(self.chance.choice((7, "x")))
+            case _:
+                return self.no(self.chance.choice(("2003", "1057")))
 
     def _record(self, asked: str, kind: str) -> dict[str, Any] | None:
         submit_id = self.by_history.get(asked) if kind == "history" else asked
@@ -358,6 +344,17 @@ class Service:
             done = numbers["done"] if record["item_list"] else 50
             record |= {"status": done, "finish_time": self.wall()}
             self._count_fate(job, len(record["item_list"]))
+        return self._retyped(record)
+
+    def _retyped(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The same said otherwise: twice, with more, in other types."""
+        if self.faults.hits("S7"):
+            record["item_list"] = record["item_list"] * 2
+        if self.faults.hits("J11"):
+            record |= {"novelty": {"a": [1]}, "submit_ids": None}
+        if self.faults.hits("J12"):
+            record["history_record_id"] = int(record["history_record_id"])
+            record["total_image_count"] = str(record["total_image_count"])
         return record
 
     def _count_fate(self, job: RemoteJob, shown: int) -> None:
@@ -388,6 +385,8 @@ class Service:
     def _disturbed(self, records: dict[str, Any]) -> dict[str, Any]:
         if len(records) > 1 and self.faults.hits("S4"):
             del records[self.chance.choice(list(records))]
+        if self.faults.hits("S4f"):
+            self._add_a_stranger(records)
         if self.faults.hits("S6") and records:
             records[self.chance.choice(list(records))] = self.chance.choice((None, {}))
         if len(records) > 1 and not self.modes.as_list and self.faults.hits("S5"):
@@ -395,12 +394,24 @@ class Service:
             records[one], records[other] = records[other], records[one]
         return records
 
-    def _remember_what_was_said(self, records: dict[str, Any]) -> None:
-        for record in records.values():
+    def _add_a_stranger(self, records: dict[str, Any]) -> None:
+        """A record that was not asked for."""
+        strangers = [one for one in self.jobs.values() if one.history_id not in records]
+        if strangers and not any(one.submit_id in records for one in strangers):
+            stranger = self.chance.choice(strangers)
+            records[stranger.history_id] = self._record_of(stranger)
+
+    def _remember_what_was_said(self, records: dict[str, Any]) -> list[str]:
+        """The submit ids whose records were shown in their own places."""
+        shown: list[str] = []
+        for key, record in records.items():
             if record:
                 job = self.jobs[record["submit_id"]]
                 job.shown = True
                 job.said_failed += record["status"] == self.modes.numbering["failed"]
+                if self.modes.as_list or key in (job.submit_id, job.history_id):
+                    shown.append(job.submit_id)
+        return shown
 
     # ---- media -------------------------------------------------------------------------
 
@@ -509,6 +520,10 @@ class Line:
     tokens: float = 0.0
     asked_at: float = float("-inf")
     stopped_at: float | None = None
+    status_failed_at: float | None = None
+    """When the latest status call failed, if none has succeeded since."""
+    _tried: set[str] = field(factory=set)
+    """Submit ids and media paths for which a call has gone out before."""
 
     async def send(
         self, request: HttpRequest, announce: Callable[[], None] | None = None
@@ -517,8 +532,26 @@ class Line:
             return await self._generate(request, announce)
         if request.path == STATUS_PATH:
             return await self._status(request)
+        if request.path == TOKEN_PATH:
+            return await self._free(self.service.uploads.token)
+        if request.path == "/":
+            return await self._free(lambda: self.service.uploads.imagex(request))
         assert request.path == ITEMS_PATH, request.path
         return self.service.no("1000")
+
+    async def _free(self, answer: Callable[[], HttpResponse]) -> HttpResponse:
+        """A call of an upload: it may be repeated as often as one likes."""
+        service = self.service
+        self._require_alive(sent=False)
+        await self._pause()
+        if service.faults.hits("N4u"):
+            raise TransportError("cannot connect", "no", sent=False)
+        reply = answer()
+        if service.faults.hits("N8u"):
+            raise service.lost("N8")
+        await self._pause()
+        self._require_alive(sent=True)
+        return reply
 
     async def _pause(self, factor: float = 1.0) -> None:
         await asyncio.sleep(factor * self.service.modes.latency * self.service.chance.random())
@@ -532,17 +565,25 @@ class Line:
     async def _generate(
         self, request: HttpRequest, announce: Callable[[], None] | None
     ) -> HttpResponse:
+        submit_id = json.loads(request.body)["submit_id"]
+        self.life.attempt(again=submit_id in self._tried)
+        self._tried.add(submit_id)
         self.in_flight += 1
         try:
-            return await self._exchange(request, announce)
+            reply = await self._exchange(submit_id, request, announce)
+        except DreaminaError:
+            self.life.trouble()
+            raise
         finally:
             self.in_flight -= 1
+        if reply.status != 200:
+            self.life.trouble()
+        return reply
 
     async def _exchange(
-        self, request: HttpRequest, announce: Callable[[], None] | None
+        self, submit_id: str, request: HttpRequest, announce: Callable[[], None] | None
     ) -> HttpResponse:
         service = self.service
-        submit_id = json.loads(request.body)["submit_id"]
         self._require_alive(sent=False)
         await self._pause()
         if service.faults.first(BEFORE_SEND) is not None:
@@ -552,7 +593,10 @@ class Line:
             announce()
         service.posts += 1
         service.note("post", submit_id)
-        self.life.check_post(self, submit_id)
+        number = number_in(request)
+        self.life.check_post(self, submit_id, number)
+        self.life.check_pictures(submit_id, number, service.uploads.named_in(request))
+        service.posted.setdefault(submit_id, service.now())
         service.unresolved.add(submit_id)
         self.life.step("send", submit_id)
         self._require_alive(sent=True)
@@ -572,6 +616,8 @@ class Line:
             service.note("refused", submit_id, refusal)
             service.unresolved.discard(submit_id)
             service.turned_away[submit_id] = refusal
+            if refusal == "T3":  # sent anew at once, by the right time, and once only
+                self._tried.discard(submit_id)
             if refusal in ("H7", "S20"):
                 self.stopped_at = service.now()
             return reply
@@ -588,19 +634,44 @@ class Line:
         kind = "history" if "history_ids" in body else "submit"
         asked = body[f"{kind}_ids"]
         self._check_poll(asked)
+        failed_at = self.status_failed_at
+        # one that left together with the failed one was no retry
+        again = failed_at is not None and not self.polling and service.now() > failed_at + 0.1
+        self.life.attempt(again=again)
+        self.life.called()
         service.note("status", kind, *asked)
         self.polling += 1
         try:
-            self._require_alive(sent=True)
-            await self._pause()
-            if service.faults.first(("N9", "N13")) is not None:
-                raise service.lost("N13")
-            reply = service.status(asked, kind)
-            await self._pause()
-            self._require_alive(sent=True)
-            return reply
+            reply, shown = await self._looked(asked, kind)
+        except DreaminaError:
+            self._status_failed()
+            raise
         finally:
             self.polling -= 1
+        service.note("shown", *(["nothing"] if shown is None else shown))
+        if shown is None:
+            self._status_failed()
+        else:
+            self.status_failed_at = None
+            for submit_id in shown:
+                self.life.shown(submit_id)
+        return reply
+
+    def _status_failed(self) -> None:
+        self.status_failed_at = self.service.now()
+        self.life.trouble()
+
+    async def _looked(self, asked: list[str], kind: str) -> tuple[HttpResponse, list[str] | None]:
+        """A reply, and the jobs that it shows; None if it tells nothing."""
+        service = self.service
+        self._require_alive(sent=True)
+        await self._pause()
+        if service.faults.first(("N9", "N13")) is not None:
+            raise service.lost("N13")
+        reply, shown = service.status(asked, kind)
+        await self._pause()
+        self._require_alive(sent=True)
+        return reply, shown
 
     def _check_poll(self, asked: list[str]) -> None:
         """Invariant 18: the ceiling in every window, ten unique ids, four calls at once."""
@@ -620,6 +691,9 @@ class Line:
 
     @asynccontextmanager
     async def _stream(self, url: str, asked: Mapping[str, str]) -> AsyncIterator["_Stream"]:
+        if urlsplit(url).path not in self._tried:
+            self._tried.add(urlsplit(url).path)
+            self.life.attempt(again=False)
         self._require_alive(sent=True)
         await self._pause()
         body = self.service.media(url, asked)
@@ -632,7 +706,14 @@ class Line:
     async def upload(
         self, request: HttpRequest, body: AsyncIterable[bytes], size: int
     ) -> HttpResponse:
-        raise TransportError("nothing is uploaded in a simulation", "no", sent=False)
+        self._require_alive(sent=False)
+        await self._pause()
+        reply = await self.service.uploads.take(request, body)
+        self.service.note("upload", request.path, reply.status)
+        if self.service.faults.hits("N8u"):
+            raise self.service.lost("N8")
+        self._require_alive(sent=True)
+        return reply
 
     async def aclose(self) -> None:
         """Nothing to close."""
@@ -645,7 +726,7 @@ class _Stream:
     line: Line
     body: _Body
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
         for piece in self.body.pieces:
             if self.body.ending == "H21":
                 await asyncio.sleep(45.0)

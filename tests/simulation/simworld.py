@@ -14,27 +14,36 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Coroutine, Iterable
-from contextlib import closing, suppress
+import zlib
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
 from uuid import UUID
 
 from attrs import define, evolve, field, frozen
+from session_kit import png
 from simdisk import MODELS, REFUSALS, Model, SimDisk
-from simloop import SimLoop
-from simservice import WALL, Faults, Line, Modes, Service, Violation, body_of
+from simfaults import Faults
+from simloop import SimLoop, numbered_scopes
+from simservice import WALL, Line, Modes, Service, Violation, body_of
+from simwatch import Fairness, Retries, Spending, odd_wait
 
 from dreamina_async import (
+    BudgetReached,
     Credentials,
     DownloadPolicy,
     DreaminaError,
     DreaminaSession,
     ImageRequest,
+    JobTimeout,
     RetryPolicy,
+    SessionClosed,
     Settings,
+    StorageError,
     VideoRequest,
+    quote,
 )
 from dreamina_async._runtime.clock import LoopClock
 from dreamina_async._runtime.parts import Doors
@@ -57,6 +66,8 @@ class Spec:
     request: Any
     way: str
     submit_id: str | None
+    pictures: set[bytes] = field(factory=set)
+    """The contents of the images that the request brings along."""
     launched: bool = False
 
 
@@ -83,6 +94,20 @@ class _Clock(LoopClock):
 
     def wall(self) -> float:
         return WALL + self._world.loop.time() + self._world.skew
+
+    async def sleep(self, seconds: float) -> None:
+        self._check(seconds)
+        await super().sleep(seconds)
+
+    async def wait(self, event: asyncio.Event, until: float | None) -> None:
+        if until is not None:  # what is over by now is not waited for
+            self._check(max(0.0, until - self.monotonic()))
+        await super().wait(event, until)
+
+    def _check(self, seconds: float) -> None:
+        complaint = odd_wait(seconds)
+        if complaint is not None:
+            self._world.fail(complaint)
 
 
 class _Writer:
@@ -133,13 +158,34 @@ class Life:
     root: Path
     settings: Settings
     resume_only: bool
+    max_credits: int | None = None
+    """The budget of this life's run."""
     disk: SimDisk = field(init=False)
+    spending: Spending = field(init=False)
+    retries: Retries = field(init=False)
+    fairness: Fairness | None = field(init=False)
     dead: bool = False
+    opened: bool = False
     task: "asyncio.Task[None] | None" = None
 
     def __attrs_post_init__(self) -> None:
+        self.spending = Spending(self.max_credits, self.world.prices())
+        self.retries = Retries(self.settings.retrying)
+        self.fairness = self._watched()
         may_die = self.world.crash_at is not None
         self.disk = SimDisk(self.root, self.step, self._refuse, may_die=may_die)
+
+    def _watched(self) -> Fairness:
+        modes, likely = self.world.service.modes, self.world.service.faults.likely
+        slow = modes.strict_batch or modes.takes != "both"  # then a call may be asked in halves
+        # the first look after an outage may leave the retry budget empty, and then the next waits
+        refill = 120.0 / self.settings.retrying.spare
+        return Fairness(
+            self.settings.polling,
+            least=max(40.0 if slow else 10.0, refill),
+            hinted="T9" in likely,
+            clock_errs="T1" in likely or "T2" in likely,
+        )
 
     def session(self) -> DreaminaSession:
         session = DreaminaSession(
@@ -166,7 +212,7 @@ class Life:
         if self.dead:
             return
         self.world.ops += 1
-        self.world.note(kind, name.replace(str(os.getpid()), "pid"))
+        self.world.note(kind, name.replace(f".probe-{os.getpid()}.", ".probe-pid."))
         if kind in ("link", "replace"):
             self._check_published(self.root / name)
         if self.world.ops == self.world.crash_at:
@@ -186,7 +232,10 @@ class Life:
         if model != "kept":
             world.boot = f"boot-{world.crashes}"
             world.service.faults.fired["F5"] += 1
-        world.service.faults.fired["P2" if kind in ("send", "received") else "P1"] += 1
+        fired = world.service.faults.fired
+        fired["P2" if kind in ("send", "received") else "P1"] += 1
+        fired["P3"] += kind in ("commit", "link", "replace")
+        fired["P4"] += world.crashes > 1 and not self.opened  # it was about to recover
         if target.is_dir():
             world.check_folder(target)
         if self.task is not None:
@@ -195,7 +244,15 @@ class Life:
     def _refuse(self, kind: str) -> int | None:
         if self.dead:
             return None
+        found = self._refusal(kind)
+        if found is not None:
+            self.fairness = None  # what cannot be written down is given up
+        return found
+
+    def _refusal(self, kind: str) -> int | None:
         faults = self.world.service.faults
+        if kind == "free" and faults.hits("F15", 0.1):
+            return REFUSALS["F15"]
         if kind == "write" and faults.hits("F1", 0.3):
             return REFUSALS["F1"]
         if kind == "sync" and faults.hits("F4", 0.1):
@@ -210,6 +267,7 @@ class Life:
         faults = self.world.service.faults
         if not self.dead and faults.hits("F2", 0.1):
             items[0].work = _full
+            self.fairness = None
             states = self.world.states(self.root)
             if any(states.get(one) == "intent" for one in self.world.service.jobs):
                 faults.fired["F3"] += 1
@@ -221,8 +279,9 @@ class Life:
         self.world.note("VIOLATION", text)
         return Violation(text)
 
-    def check_post(self, line: Line, submit_id: str) -> None:
-        """Invariants 2, 3, 5, 9 and 19, when the first byte leaves."""
+    def check_post(self, line: Line, submit_id: str, number: int) -> None:
+        """Invariants 2, 3, 4, 5, 9 and 19, when the first byte leaves."""
+        self.complain(self.spending.leaves(submit_id, number, self.world.service.may_have_cost))
         now = self.world.loop.time()
         state = self.world.states(self.root).get(submit_id)
         if state != "intent":
@@ -236,6 +295,43 @@ class Life:
             raise self.violation(f"9: {submit_id} is sent by a resume")
         if line.in_flight > self.settings.submits:
             raise self.violation(f"19: {line.in_flight} submits at once")
+
+    def check_pictures(self, submit_id: str, number: int, named: set[bytes | None]) -> None:
+        """Invariant 10, for what goes there: a job is sent with its own pictures only."""
+        if named != self.world.specs[number].pictures:
+            raise self.violation(f"10: {submit_id} is sent with another job's picture")
+
+    def complain(self, complaint: str | None) -> None:
+        """Take a watch's answer."""
+        if complaint is not None and not self.dead:
+            raise self.violation(complaint)
+
+    def attempt(self, *, again: bool) -> None:
+        """A call goes out."""
+        self.complain(self.retries.attempt(self.world.loop.time(), again=again))
+
+    def trouble(self) -> None:
+        """A call failed in a way that may slow the whole session."""
+        if self.fairness is not None:
+            self.fairness.trouble(self.world.loop.time())
+
+    def woke(self) -> None:
+        """The loop stood still."""
+        self.trouble()
+        self.retries.woke(self.world.loop.time())
+
+    def called(self) -> None:
+        """A status call goes out."""
+        service, now = self.world.service, self.world.loop.time()
+        if self.fairness is not None:
+            running = [one for one in service.jobs.values() if not one.over(now)]
+            ages = {one: now - since for one, since in service.posted.items()}
+            self.complain(self.fairness.called(now, running, ages))
+
+    def shown(self, submit_id: str) -> None:
+        """The session was shown a job's record."""
+        if self.fairness is not None:
+            self.fairness.shown(submit_id, self.world.loop.time())
 
     def _check_published(self, path: Path) -> None:
         if path.suffix in (".png", ".mp4") and not self.world.is_true(path):
@@ -305,7 +401,7 @@ class World:
         modes: Modes,
         jobs: int,
     ) -> "World":
-        specs = [_spec(number, chance) for number in range(jobs)]
+        specs = [_spec(number, chance, folder) for number in range(jobs)]
         trace: list[str] = []
 
         def note(*words: object) -> None:
@@ -316,7 +412,8 @@ class World:
             submits=chance.choice((1, 4, 8)),
             max_in_flight=chance.choice((2, 20)),
             retrying=RetryPolicy(
-                unanswered="resubmit_same_id" if modes.dedup and chance.random() < 0.2 else "hold"
+                spare=chance.choice((4, 20)),
+                unanswered="resubmit_same_id" if modes.dedup and chance.random() < 0.2 else "hold",
             ),
             downloading=DownloadPolicy(
                 parallel=chance.choice((1, 8)),
@@ -328,6 +425,19 @@ class World:
 
     def note(self, *words: object) -> None:
         self.service.note(*words)
+
+    def prices(self) -> dict[int, int]:
+        """What the requests of the runs are expected to cost, by the number in their prompt."""
+        runs = [one for one in self.specs if one.way == "run"]
+        prices = quote(one.request for one in runs).prices
+        return {one.number: price or 0 for one, price in zip(runs, prices, strict=True)}
+
+    def _max_credits(self) -> int | None:
+        """Some runs have a budget: while there is trouble, for in the end all is to be sent."""
+        dearest = max(self.prices().values(), default=0)
+        if self.service.quiet() or not dearest or self.chance.random() < 0.7:
+            return None
+        return dearest * self.chance.choice((1, 2, 5))
 
     def new_id(self) -> UUID:
         return UUID(int=self.chance.getrandbits(128), version=4)
@@ -354,7 +464,7 @@ class World:
     async def _live(self, *, resume_only: bool) -> None:
         self.lives += 1
         self._draw_crash()
-        life = Life(self, self.root, self.settings, resume_only)
+        life = Life(self, self.root, self.settings, resume_only, self._max_credits())
         self.note("life", self.lives, "resume" if resume_only else "work")
         crashed_before = self.crashes
         life.task = asyncio.ensure_future(self._session(life))
@@ -371,10 +481,14 @@ class World:
 
     async def _session(self, life: Life) -> None:
         session = life.session()
-        gremlin = asyncio.ensure_future(self._gremlin())
+        gremlin = asyncio.ensure_future(self._gremlin(life))
         try:
             async with session:
-                await self._work(life, session)
+                life.opened = True
+                try:
+                    await self._work(life, session)
+                finally:
+                    life.opened = False
                 if session._crash is not None:
                     life.violation(f"24: {session._crash!r}")
         except DreaminaError as error:
@@ -388,9 +502,9 @@ class World:
         jobs = await session.resume()
         if self.service.posts != posts:
             life.violation("9: resume sends")
-        waiters = [asyncio.ensure_future(_await(job)) for job in jobs]
+        waiters = [asyncio.ensure_future(_await(self, job)) for job in jobs]
         if not life.resume_only:
-            waiters += self._launch_all(session)
+            waiters += self._launch_all(session, life.max_credits)
         try:
             await self._wait(waiters)
         finally:
@@ -411,7 +525,9 @@ class World:
         if waiters:
             await asyncio.wait(waiters, timeout=patience)
 
-    def _launch_all(self, session: DreaminaSession) -> list["asyncio.Future[Any]"]:
+    def _launch_all(
+        self, session: DreaminaSession, max_credits: int | None
+    ) -> list["asyncio.Future[Any]"]:
         ways: list[Coroutine[Any, Any, None]] = []
         runs: list[Any] = []
         for spec in self.specs:
@@ -419,34 +535,69 @@ class World:
                 continue  # whoever gave no id cannot ask for the same job again
             spec.launched = True
             if spec.way == "generate":
-                ways.append(_generate(session, spec))
+                ways.append(_generate(self, session, spec))
             elif spec.way == "submit":
-                ways.append(_submit(session, spec))
+                ways.append(_submit(self, session, spec))
             else:
                 own = spec.submit_id
                 runs.append(Submission(spec.request, own) if own else spec.request)
-        ways.append(self._run(session, runs))
+        ways.append(self._run(session, runs, max_credits))
         return [asyncio.ensure_future(one) for one in ways]
 
-    async def _run(self, session: DreaminaSession, requests: Iterable[Any]) -> None:
-        count = 0
-        run = session.run(requests)
-        async for _ in run:
-            count += 1
-            if self.service.faults.hits("C5", 0.1):
-                await run.aclose()
+    async def _run(
+        self, session: DreaminaSession, requests: Iterable[Any], max_credits: int | None
+    ) -> None:
+        run = session.run(requests, max_credits=max_credits)
+        try:
+            async for _ in run:
+                if self.service.faults.hits("C5", 0.1):
+                    await run.aclose()
+        except BudgetReached:
+            self.service.faults.fired["U11"] += 1
 
-    async def _gremlin(self) -> None:
+    @contextmanager
+    def hearing(self) -> Iterator[None]:
+        """Invariant 24: what an error says of the charge is true.
+
+        A session that ends says "no" of its own end, and no word of the job.
+        """
+        try:
+            yield
+        except SessionClosed:
+            return
+        except DreaminaError as error:
+            one = error.job_id
+            if error.charged == "no" and one in self.service.jobs:
+                self.fail(f"24: {one} was charged, and its waiter hears: {error!r}")
+            never_left = one is not None and one not in self.service.posted and not self.crashes
+            # whoever stops waiting hears of the moment: it is about to leave
+            if error.charged != "no" and never_left and not isinstance(error, JobTimeout):
+                self.fail(f"24: {one} never left, and its waiter hears: {error!r}")
+
+    async def _gremlin(self, life: Life) -> None:
         """Time's own tricks."""
         faults = self.service.faults
         while not self.service.quiet():
             await asyncio.sleep(self.chance.uniform(5.0, 120.0))
             if faults.hits("T8"):
                 self.loop.stall(5.0)
+                life.woke()
             if faults.hits("P6", 0.3):
                 self.loop.stall(7200.0)
+                life.woke()
+            if life.opened and faults.hits("P7", 0.3):
+                await self._intrude(life)
             if faults.hits("T2"):
                 self.skew = self.chance.choice((-86_400.0, -600.0, 0.0, 600.0, 86_400.0))
+
+    async def _intrude(self, life: Life) -> None:
+        """A second session in the same folder is refused, and asks nothing."""
+        intruder = Life(self, life.root, self.settings, resume_only=True)
+        intruder.dead = True  # it may not even try to reach the service
+        with suppress(StorageError):  # the holder may be about to open or to leave
+            async with intruder.session():
+                if life.opened:
+                    self.fail("P7: two sessions work in one folder")
 
     # ---- what is on the disk -----------------------------------------------------------
 
@@ -577,8 +728,14 @@ class World:
             by_record = job is not None and job.fate in ("failed", "empty")
             if not by_record and self.service.turned_away.get(submit_id) != "S17":
                 self.fail(f"7: {submit_id} failed, and nobody said so")
-        elif job is None and state not in ("planned", "unknown"):
+        elif job is None and state not in ("planned", "unknown", self._without_bytes(submit_id)):
             self.fail(f"8: {submit_id} is {state} for ever")
+
+    def _without_bytes(self, submit_id: str) -> str:
+        """The state of a job that may be sent again, whose images nobody can give again."""
+        nobodys = all(one.submit_id != submit_id for one in self.specs)
+        again = self.settings.retrying.unanswered == "resubmit_same_id"
+        return "intent" if nobodys and again and any(one.pictures for one in self.specs) else ""
 
     def _check_done(self, submit_id: str) -> None:
         """Invariants 7 and 10."""
@@ -629,29 +786,49 @@ class World:
         )
 
 
-def _spec(number: int, chance: Random) -> Spec:
-    if chance.random() < 0.25:
-        request: Any = VideoRequest(f"sim-{number}")
+def _spec(number: int, chance: Random, folder: Path) -> Spec:
+    video = chance.random() < 0.25
+    pictures = _pictures(chance)
+    sources = [_source(one, chance, folder) for one in pictures]
+    if video:
+        frame = sources[0] if sources else None
+        request: Any = VideoRequest(f"sim-{number}", first_frame=frame)
+        pictures = pictures[:1]
     else:
-        request = ImageRequest(f"sim-{number}", count=chance.choice((1, 2, 4)))
+        count = chance.choice((1, 2, 4))
+        request = ImageRequest(f"sim-{number}", count=count, references=sources)
     way = chance.choice(("run", "run", "submit", "generate"))
     own = way != "generate" and chance.random() < 0.6
     submit_id = str(UUID(int=chance.getrandbits(128), version=4)) if own else None
-    return Spec(number, request, way, submit_id)
+    return Spec(number, request, way, submit_id, set(pictures))
 
 
-async def _await(job: Any) -> None:
-    with suppress(DreaminaError):
+def _pictures(chance: Random) -> list[bytes]:
+    """Few jobs bring pictures, and some of them the same ones."""
+    wanted = chance.choice((0, 0, 0, 0, 0, 0, 1, 2))
+    return [png(number, width=8, height=4) for number in chance.sample(range(5), wanted)]
+
+
+def _source(content: bytes, chance: Random, folder: Path) -> bytes | Path:
+    if chance.random() < 0.5:
+        return content
+    path = folder / f"picture-{zlib.crc32(content):08x}.png"
+    path.write_bytes(content)
+    return path
+
+
+async def _await(world: World, job: Any) -> None:
+    with world.hearing():
         await job
 
 
-async def _submit(session: DreaminaSession, spec: Spec) -> None:
-    with suppress(DreaminaError):
+async def _submit(world: World, session: DreaminaSession, spec: Spec) -> None:
+    with world.hearing():
         await (await session.submit(spec.request, submit_id=spec.submit_id))
 
 
-async def _generate(session: DreaminaSession, spec: Spec) -> None:
-    with suppress(DreaminaError):
+async def _generate(world: World, session: DreaminaSession, spec: Spec) -> None:
+    with world.hearing():
         await session.generate(spec.request, timeout=500.0)
 
 
@@ -663,7 +840,8 @@ def perform(world: World) -> Outcome:
     world.loop.set_exception_handler(lambda loop, context: broken.append(str(context)))
     try:
         asyncio.set_event_loop(world.loop)
-        world.loop.run_until_complete(world.run())
+        with numbered_scopes():
+            world.loop.run_until_complete(world.run())
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what this seed has found
         world.fail(f"22: {error!r}")
     finally:

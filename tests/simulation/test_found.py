@@ -5,11 +5,19 @@ from pathlib import Path
 from typing import Any
 
 from attrs import evolve
-from session_kit import image, rows, session_for, world
+from session_kit import image, png, rows, session_for, settings, world
 from simservice import FATES
 from simworld import World, perform
 
-from dreamina_async import JobReport, JobState, PollingPolicy, RetryPolicy, journal_jobs
+from dreamina_async import (
+    ImageData,
+    ImageRequest,
+    JobReport,
+    JobState,
+    PollingPolicy,
+    RetryPolicy,
+    journal_jobs,
+)
 from dreamina_async._core.encode import GENERATE_PATH
 from dreamina_async._core.ledger import Entry
 from dreamina_async._core.reconcile import Over, Pending, Sight, reconcile
@@ -103,3 +111,25 @@ async def test_what_was_accepted_once_is_never_taken_for_unanswered() -> None:
     clock = LoopClock()
     assert first_sight(entry(JobState.INTENT, history_id="4711"), clock).answered
     assert not first_sight(entry(JobState.INTENT), clock).answered
+
+
+async def test_images_that_are_given_again_serve_a_submit_that_is_sent_again(
+    tmp_path: Path,
+) -> None:
+    """The journal keeps no bytes: whoever asks for the job again brings them along."""
+    content = png()
+    request = ImageRequest("with a picture", references=content)
+    kept = evolve(request, references=(ImageData(ImageData.of(content).sha256, len(content)),))
+    journal = await Journal.open(tmp_path, region="cn")
+    await journal.put(entry(JobState.UNKNOWN, request=kept), 1.0)
+    await journal.aclose()
+    rules = settings(
+        retrying=RetryPolicy(unanswered="resubmit_same_id", lookups=1, lookup_window=0.001)
+    )
+    async with (
+        Emulator(speed=600) as emulator,
+        session_for(emulator, tmp_path, settings=rules) as session,
+    ):
+        await session.resume()
+        await (await session.submit(request, submit_id=ONE))
+        assert len(emulator.ledger) == 1

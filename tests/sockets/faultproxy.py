@@ -36,6 +36,7 @@ class Fate:
         upto: bytes of the reply that are passed on.
         slices: bytes passed on at a time; 0 for all at once.
         pause: seconds before each slice.
+        sealed: over TLS, encrypted bytes of the reply that are passed on.
         end: what becomes of the connection then.
     """
 
@@ -45,8 +46,12 @@ class Fate:
     upto: int | None = None
     slices: int = 0
     pause: float = 0.0
+    sealed: int | None = None
     end: str = KEEP
 
+
+BARE = "bare"
+"""An end of the connection that TLS was not told of: no close_notify."""
 
 LOST = Fate(upto=0, end=RESET)
 """The request takes effect, the reply is lost."""
@@ -145,6 +150,9 @@ class FaultProxy:
 
     async def _deliver(self, fate: Fate, data: bytes, writer: asyncio.StreamWriter) -> None:
         data = (fate.change(data) if fate.change else data)[: fate.upto]
+        if fate.sealed is not None:
+            write_sealed(writer, data, fate.sealed)
+            return
         step = fate.slices or len(data) or 1
         for start in range(0, max(1, len(data)), step):
             if fate.pause:
@@ -166,10 +174,38 @@ async def _afterwards(end: str, reader: asyncio.StreamReader, writer: asyncio.St
         await reader.read()  # until the client goes away
     if end == RESET:
         reset(writer)
+    if end == BARE:
+        writer.transport.abort()
     if end == CLOSE:
         writer.close()
         await writer.wait_closed()
     return end == KEEP
+
+
+def write_sealed(writer: asyncio.StreamWriter, data: bytes, upto: int) -> None:
+    """So many bytes of what TLS makes of the data, and never all of them."""
+    tls = writer.transport._ssl_protocol  # type: ignore[attr-defined]
+    below, sealed = tls._transport, bytearray()
+    tls._transport = _Catching(below, sealed)
+    try:
+        writer.write(data)
+    finally:
+        tls._transport = below
+    below.write(bytes(sealed[: min(upto, len(sealed) - 1)]))
+
+
+@define
+class _Catching:
+    """In place of the transport below TLS: keeps what it is given."""
+
+    _below: Any
+    _kept: bytearray
+
+    def write(self, data: bytes) -> None:
+        self._kept += data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._below, name)
 
 
 async def read_message(reader: asyncio.StreamReader) -> bytes:
@@ -266,15 +302,22 @@ async def proxying(
 
 @asynccontextmanager
 async def proxied(
-    folder: Path, *fates: Fates, rules: Any = None, **options: Any
+    folder: Path,
+    *fates: Fates,
+    rules: Any = None,
+    tls: ssl.SSLContext | None = None,
+    **options: Any,
 ) -> AsyncIterator[tuple[Emulator, FaultProxy, DreaminaSession]]:
     """An emulator, a proxy and an open session; nothing may be left over, or charged twice."""
     before = leftovers()
     async with (
         Emulator(**({"speed": 2000} | options)) as emulator,
-        proxying(emulator, *fates) as proxy,
+        proxying(emulator, *fates, tls=tls) as proxy,
     ):
-        given = {"base_url": proxy.url()} | ({"settings": rules} if rules else {})
+        if tls is not None:
+            emulator._world.links.base_url = proxy.url(scheme="https")
+        given = {"base_url": emulator._world.links.base_url}
+        given |= {"settings": rules} if rules else {}
         async with session_for(emulator, folder, **given) as session:
             yield emulator, proxy, session
     assert leftovers() == before

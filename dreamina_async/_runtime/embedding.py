@@ -1,0 +1,91 @@
+"""Puts a file's provenance into the part file, before it gets its final name."""
+
+import hashlib
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from dreamina_async._core.content import ContentCheck
+from dreamina_async._core.embed import NotUnderstood, Piece, embedded
+from dreamina_async._runtime.disk import Disk
+from dreamina_async._runtime.files import Files, PartFile, Written
+from dreamina_async._runtime.log import extras, log
+from dreamina_async.errors import IncompleteDownload, StorageError
+from dreamina_async.requests import MediaKind
+
+_BLOCK = 1 << 20
+
+
+async def with_provenance(
+    files: Files,
+    part: PartFile,
+    written: Written,
+    kind: MediaKind,
+    facts: Mapping[str, str],
+    job_id: str,
+) -> Written:
+    """What the part file holds once the facts are in it; one that is not understood stays.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+    try:
+        return await files.run(_rewrite, files.disk, part, written, kind, facts)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"cannot write: {reason}", path=str(part.path)) from error
+    except (NotUnderstood, IncompleteDownload) as why:
+        log.warning(
+            "job %s: nothing was embedded: %s", job_id, why, extra=extras(why, job_id=job_id)
+        )
+        return written
+
+
+def _rewrite(
+    disk: Disk, part: PartFile, written: Written, kind: MediaKind, facts: Mapping[str, str]
+) -> Written:
+    """Beside it first: what is whole stays whole until the other is."""
+    aside = part.path.with_name(f"{part.path.name}.part")
+    try:
+        with part.path.open("rb") as source:
+            pieces = embedded(written.facts, lambda at, count: _read(source, at, count), facts)
+            new = _write(disk, aside, _blocks(source, pieces), kind, durable=part.durable)
+        disk.replace(aside, part.path)
+    except BaseException:
+        with suppress(OSError):
+            disk.unlink(aside)
+        raise
+    return new
+
+
+def _write(
+    disk: Disk, path: Path, blocks: Iterable[bytes], kind: MediaKind, *, durable: bool
+) -> Written:
+    """Checked on the way like a download: a mistake of ours must not spoil what was paid for."""
+    check, digest, size = ContentCheck(kind), hashlib.sha256(), 0
+    with io.BufferedWriter(disk.create(path)) as file:
+        for block in blocks:
+            digest.update(block)
+            check.feed(block)
+            size += file.write(block)
+        facts = check.finish(size)
+        file.flush()
+        if durable:
+            disk.sync(file.fileno())
+    return Written(facts, digest.hexdigest())
+
+
+def _blocks(source: BinaryIO, pieces: Iterable[Piece]) -> Iterator[bytes]:
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            yield piece
+        else:
+            for at in piece[::_BLOCK]:
+                yield _read(source, at, min(_BLOCK, piece.stop - at))
+
+
+def _read(source: BinaryIO, at: int, count: int) -> bytes:
+    source.seek(at)
+    return source.read(count)
