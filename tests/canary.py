@@ -59,7 +59,9 @@ class Canary(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """One log record of any logger: its text, arguments and extras, its exception."""
         where = f"log record of {record.name}"
-        self.look(where, f"{record.getMessage()} {vars(record)!r}")
+        # another handler may have put the traceback's text there; the exception is looked at below
+        facts = {name: value for name, value in vars(record).items() if name != "exc_text"}
+        self.look(where, f"{record.getMessage()} {facts!r}")
         if record.exc_info and record.exc_info[1] is not None:
             self.error(record.exc_info[1], f"exception in a {where}")
 

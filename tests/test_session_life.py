@@ -102,7 +102,8 @@ async def test_left_by_another_task_than_it_was_entered_by(tmp_path: Path) -> No
 
 async def test_leaving_brings_submits_home(tmp_path: Path) -> None:
     delay = Fault(where="generate", what="delay_after_charge", seconds=0.2)
-    async with world(tmp_path, faults=[delay], rules=settings(submits=1)) as (emulator, session):
+    options = {"faults": [delay], "rules": settings(submits=1), "speed": 1}
+    async with world(tmp_path, **options) as (emulator, session):
         sent = asyncio.create_task(session.submit(image("sent")))
         await emulator.until(lambda: len(emulator.ledger) == 1)
         waits = asyncio.create_task(session.submit(image("waits")))

@@ -42,7 +42,7 @@ from dreamina_async.errors import (
     StorageError,
     TransportError,
 )
-from dreamina_async.images import ImageRef
+from dreamina_async.images import ImageData, ImageRef
 from dreamina_async.models import JobReport, JobState
 from dreamina_async.requests import MediaKind, Request
 from dreamina_async.settings import Settings
@@ -371,11 +371,17 @@ class Submitter:
             Whether it will be; False leaves the job to be held.
         """
         policy = self.settings.retrying.unanswered
-        if policy != "resubmit_same_id" or entry.job_id in self._resubmitted:
+        if policy != "resubmit_same_id" or entry.job_id in self._resubmitted or _lost_images(entry):
             return False
         self._resubmitted.add(entry.job_id)
         self.spawn(self.submit, entry)
         return True
+
+
+def _lost_images(entry: Entry) -> bool:
+    """Whether images were given as bytes, of which the journal keeps no more than the digest."""
+    images = entry.request.images if entry.request else ()
+    return any(isinstance(one, ImageData) and one.content is None for one in images)
 
 
 def _tell(entry: Entry, verdict: SubmitVerdict, error: DreaminaError) -> None:

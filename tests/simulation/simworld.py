@@ -728,14 +728,8 @@ class World:
             by_record = job is not None and job.fate in ("failed", "empty")
             if not by_record and self.service.turned_away.get(submit_id) != "S17":
                 self.fail(f"7: {submit_id} failed, and nobody said so")
-        elif job is None and state not in ("planned", "unknown", self._without_bytes(submit_id)):
+        elif job is None and state not in ("planned", "unknown"):
             self.fail(f"8: {submit_id} is {state} for ever")
-
-    def _without_bytes(self, submit_id: str) -> str:
-        """The state of a job that may be sent again, whose images nobody can give again."""
-        nobodys = all(one.submit_id != submit_id for one in self.specs)
-        again = self.settings.retrying.unanswered == "resubmit_same_id"
-        return "intent" if nobodys and again and any(one.pictures for one in self.specs) else ""
 
     def _check_done(self, submit_id: str) -> None:
         """Invariants 7 and 10."""

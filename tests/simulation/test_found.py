@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 from attrs import evolve
 from session_kit import image, png, rows, session_for, settings, world
 from simservice import FATES
@@ -12,6 +13,7 @@ from simworld import World, perform
 from dreamina_async import (
     ImageData,
     ImageRequest,
+    JobLost,
     JobReport,
     JobState,
     PollingPolicy,
@@ -133,3 +135,23 @@ async def test_images_that_are_given_again_serve_a_submit_that_is_sent_again(
         await session.resume()
         await (await session.submit(request, submit_id=ONE))
         assert len(emulator.ledger) == 1
+
+
+async def test_a_submit_whose_images_nobody_has_any_more_is_held(tmp_path: Path) -> None:
+    """It could be sent again under its id, but there is nothing to send: not pending for ever."""
+    lost = ImageRequest("with a picture", references=(ImageData("ab" * 32, 64),))
+    journal = await Journal.open(tmp_path, region="cn")
+    await journal.put(entry(JobState.UNKNOWN, request=lost), 1.0)
+    await journal.aclose()
+    rules = settings(
+        retrying=RetryPolicy(unanswered="resubmit_same_id", lookups=1, lookup_window=0.001)
+    )
+    async with (
+        Emulator(speed=600) as emulator,
+        session_for(emulator, tmp_path, settings=rules) as session,
+    ):
+        (job,) = await session.resume()
+        with pytest.raises(JobLost):
+            await job
+        assert job.state is JobState.UNKNOWN
+        assert len(emulator.ledger) == 0
