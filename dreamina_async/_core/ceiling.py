@@ -10,10 +10,15 @@ class Ceiling:
     A stalled loop or a sleeping laptop earns no more than one burst. A call that was let out
     may leave late, when a connection is slow or the loop stands still: while it is held, the
     place that it will take is kept free.
+
+    Attributes:
+        retry_at: before this instant nothing goes out, for as long as the next call is a retry;
+            unlike a pause it is taken back when one succeeds.
     """
 
     rate: float
     burst: int
+    retry_at: float = float("-inf")
     _tokens: float = 0.0
     _at: float = float("-inf")
     _paused_until: float = float("-inf")
@@ -24,7 +29,7 @@ class Ceiling:
         tokens = self._tokens_at(now)
         # a hair of tolerance: waking at the computed instant must find the token there
         earned = now if tokens > 1 - 1e-9 else now + (1 - tokens) / self.rate
-        return max(earned, self._paused_until)
+        return max(earned, self._paused_until, self.retry_at)
 
     def take(self, now: float) -> None:
         """Account for a call that goes out now."""

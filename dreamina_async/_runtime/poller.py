@@ -135,7 +135,10 @@ class Poller:
     async def _look_at(self, entry: Entry, kind: IdKind) -> JobReport | None:
         id_ = entry.history_id if kind == "history" else entry.submit_id
         assert id_ is not None
-        return await self.look(id_, kind)
+        report = await self.look(id_, kind)
+        if report is not None and (foreign := await self._speaks_of_another(entry, report)):
+            raise foreign
+        return report
 
     async def look(self, id_: str, kind: IdKind) -> JobReport | None:
         """One look at one id, in the next call; None if the service does not know it.
@@ -192,8 +195,7 @@ class Poller:
         """What slows the whole session slows the looks, too; after a failure each is a retry."""
         ceiling = self.schedule.ceiling
         ceiling.pause(self.pace.paused_until)
-        if self._failures:
-            ceiling.pause(self.pace.retry_at())
+        ceiling.retry_at = self.pace.retry_at() if self._failures else float("-inf")
 
     def _held(self) -> Callable[[], None]:
         """The ceiling keeps a call's place until its first byte leaves, however late that is."""
@@ -268,8 +270,10 @@ class Poller:
         if entry is None or entry.over or entry.sight is None:
             return
         report = reply.reports.get(id_)
-        if report is not None and _speaks_of_another(entry, report):
-            damaged = ProtocolError("the record carries the id of another job", "unknown")
+        if report is not None:
+            damaged = await self._speaks_of_another(entry, report)
+            if entry.over:  # given up meanwhile
+                return
         if damaged is not None:
             self._warn(key, f"job {key}: its record cannot be read", damaged)
             if not self._overdue(entry, damaged):
@@ -279,6 +283,21 @@ class Poller:
         if report is not None and has_both(entry):
             self._kinds.answered(kind)
         await self._merge(entry, report)
+
+    async def _speaks_of_another(self, entry: Entry, report: JobReport) -> DreaminaError | None:
+        """S5: a record under one of our ids that carries another job's other id."""
+        foreign = ProtocolError("the record carries the id of another job", "unknown")
+        if _contradicts(entry, report):
+            return foreign
+        if entry.history_id or report.submit_id or report.history_id is None:
+            return None
+        try:  # it says of itself no more than a history id, which is new to this job
+            known = await self.jobs.by_history(report.history_id)
+        except StorageError as error:
+            return error
+        # one that was attached by its history id may be this very job
+        theirs = known.submit_id if known is not None else None
+        return None if theirs in (None, entry.submit_id) else foreign
 
     async def _merge(self, entry: Entry, report: JobReport | None) -> None:
         assert entry.sight is not None
@@ -479,8 +498,7 @@ def _answer_to_submit(error: DreaminaError | None) -> str:
     return "no reply came to the submit"
 
 
-def _speaks_of_another(entry: Entry, report: JobReport) -> bool:
-    """S5: a record under one of our ids that carries another job's other id."""
+def _contradicts(entry: Entry, report: JobReport) -> bool:
     return any(
         ours is not None and theirs is not None and ours != theirs
         for ours, theirs in (

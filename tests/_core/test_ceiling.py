@@ -1,6 +1,7 @@
 """In any window of w seconds at most `rate * w + burst` calls go out."""
 
 from itertools import accumulate
+from math import inf
 
 import pytest
 from hypothesis import given
@@ -131,3 +132,12 @@ def test_t2_a_clock_that_goes_back_earns_nothing():
     ceiling.take(100.0)
     assert ceiling.ready_at(40.0) > 40.0
     assert ceiling.ready_at(100.5) == pytest.approx(101.0)
+
+
+def test_what_a_retry_waits_for_is_taken_back_when_it_succeeds() -> None:
+    """Or the first good reply after an outage would leave every other job waiting on."""
+    ceiling = Ceiling(1.0, 2)
+    ceiling.retry_at = 30.0
+    assert ceiling.ready_at(0.0) == 30.0
+    ceiling.retry_at = -inf
+    assert ceiling.ready_at(0.0) == 0.0

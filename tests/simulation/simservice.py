@@ -639,6 +639,7 @@ class Line:
         again = failed_at is not None and not self.polling and service.now() > failed_at + 0.1
         self.life.attempt(again=again)
         self.life.called()
+        self.life.asked(asked)
         service.note("status", kind, *asked)
         self.polling += 1
         try:

@@ -114,6 +114,11 @@ class Fairness:
         """A job's record has been shown: from now on the session follows it."""
         self._looked[submit_id] = now
 
+    def asked(self, submit_id: str, now: float) -> None:
+        """A job was asked for; a look that shows nothing is one, too."""
+        if submit_id in self._looked:
+            self._looked[submit_id] = now
+
     def called(self, now: float, running: Iterable[Any], ages: Mapping[str, float]) -> str | None:
         """A status call goes out; whether one of the jobs has waited too long for one."""
         if self._troubled_at is not None:

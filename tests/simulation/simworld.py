@@ -162,6 +162,8 @@ class Life:
     """The budget of this life's run."""
     disk: SimDisk = field(init=False)
     spending: Spending = field(init=False)
+    begun: frozenset[str] = field(init=False)
+    """Jobs that an earlier life has sent: no budget of this one counts them."""
     retries: Retries = field(init=False)
     fairness: Fairness | None = field(init=False)
     dead: bool = False
@@ -170,6 +172,8 @@ class Life:
 
     def __attrs_post_init__(self) -> None:
         self.spending = Spending(self.max_credits, self.world.prices())
+        states = self.world.states(self.root)
+        self.begun = frozenset(one for one, state in states.items() if state != "planned")
         self.retries = Retries(self.settings.retrying)
         self.fairness = self._watched()
         may_die = self.world.crash_at is not None
@@ -279,9 +283,12 @@ class Life:
         self.world.note("VIOLATION", text)
         return Violation(text)
 
+    def _may_have_cost(self, submit_id: str) -> bool:
+        return submit_id in self.begun or self.world.service.may_have_cost(submit_id)
+
     def check_post(self, line: Line, submit_id: str, number: int) -> None:
         """Invariants 2, 3, 4, 5, 9 and 19, when the first byte leaves."""
-        self.complain(self.spending.leaves(submit_id, number, self.world.service.may_have_cost))
+        self.complain(self.spending.leaves(submit_id, number, self._may_have_cost))
         now = self.world.loop.time()
         state = self.world.states(self.root).get(submit_id)
         if state != "intent":
@@ -327,6 +334,13 @@ class Life:
             running = [one for one in service.jobs.values() if not one.over(now)]
             ages = {one: now - since for one, since in service.posted.items()}
             self.complain(self.fairness.called(now, running, ages))
+
+    def asked(self, ids: Iterable[str]) -> None:
+        """A status call has come for these."""
+        now = self.world.loop.time()
+        for job in self.world.service.jobs.values():
+            if self.fairness is not None and not {job.submit_id, job.history_id}.isdisjoint(ids):
+                self.fairness.asked(job.submit_id, now)
 
     def shown(self, submit_id: str) -> None:
         """The session was shown a job's record."""

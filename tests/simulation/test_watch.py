@@ -69,3 +69,11 @@ def test_t10_a_job_that_is_passed_over_is_seen_but_not_after_trouble() -> None:
     watch.trouble(131.0)
     assert watch.called(300.0, [Running()], {}) is None
     assert watch.called(331.0, [Running()], {}) is not None
+
+
+def test_t10_a_look_that_shows_nothing_is_a_look() -> None:
+    watch = Fairness(PollingPolicy(), least=10.0, hinted=False, clock_errs=False)
+    watch.shown("a", 100.0)
+    watch.asked("a", 115.0)
+    assert watch.called(131.0, [Running()], {}) is None
+    assert watch.called(146.0, [Running()], {}) is not None
