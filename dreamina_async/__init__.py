@@ -88,7 +88,7 @@ if TYPE_CHECKING:
         request_from_dict,
         request_to_dict,
     )
-    from dreamina_async.session import DreaminaSession, journal_jobs
+    from dreamina_async.session import DreaminaSession, journal_folder, journal_jobs
     from dreamina_async.settings import DownloadPolicy, PollingPolicy, RetryPolicy, Settings
 
 _HOME = {
@@ -174,7 +174,7 @@ _HOME = {
     ),
     "proxies": ("Proxy",),
     "quotes": ("Quote", "quote"),
-    "session": ("DreaminaSession", "journal_jobs"),
+    "session": ("DreaminaSession", "journal_folder", "journal_jobs"),
     "settings": ("DownloadPolicy", "PollingPolicy", "RetryPolicy", "Settings"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
@@ -259,6 +259,7 @@ __all__ = [
     "__version__",
     "export_journal",
     "image_model",
+    "journal_folder",
     "journal_jobs",
     "quote",
     "request_from_dict",

@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from dreamina_async._runtime.destinations import destination_of
 from dreamina_async._runtime.finishing import to_completion
 from dreamina_async._runtime.journal import each_record
 from dreamina_async.errors import InvalidRequest, StorageError, shown
@@ -58,6 +59,7 @@ EXPORT_COLUMNS = {
     "size": "int64",
     "sha256": "string",
     "uri": "string",
+    "url": "string",
 }
 """Every column with its type. `path` is relative to the output folder; `time` is an instant,
 in UTC: ISO 8601 in JSON Lines, microseconds in Parquet."""
@@ -86,7 +88,7 @@ async def export_journal(
     older one of that name is replaced.
 
     Args:
-        output_dir: the folder with the journal.
+        output_dir: the folder with the journal, or an object store's URL.
         path: the file to write.
         format: None goes by the path's ending: `.jsonl`, `.ndjson`, `.parquet` or `.pq`.
 
@@ -97,7 +99,7 @@ async def export_journal(
         InvalidRequest: there is no such format, or Parquet was asked for without pyarrow.
         StorageError: there is no journal, it cannot be read, or the file not be written.
     """
-    root, target = Path(output_dir), Path(path)
+    root, target = destination_of(output_dir).folder, Path(path)
     writer = _writer(_format(target, format))
     return await to_completion(asyncio.to_thread(_export, root, target, writer))
 
@@ -246,7 +248,7 @@ def _file(file: MediaFile, root: Path) -> Row:
     return {
         "kind": file.kind,
         "index": file.index,
-        "path": file.path.relative_to(root).as_posix(),
+        "path": (file.path if file.url else file.path.relative_to(root)).as_posix(),
         "format": file.format,
         "width": file.width,
         "height": file.height,
@@ -254,4 +256,5 @@ def _file(file: MediaFile, root: Path) -> Row:
         "size": file.size,
         "sha256": file.sha256,
         "uri": file.uri,
+        "url": file.url,
     }

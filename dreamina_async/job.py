@@ -78,7 +78,7 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        """Where its files stand or will stand."""
+        """Where its files stand or will stand; in an object store relative to the output folder."""
         return self._jobs.folder(self._entry)
 
     def done(self) -> bool:

@@ -179,10 +179,10 @@ class JobReport:
 
 @frozen
 class MediaFile:
-    """One file on disk, complete and checked.
+    """One file, complete and checked.
 
     Attributes:
-        path: where it stands.
+        path: where it stands; in an object store relative to the output folder.
         kind: image or video.
         index: its place among the job's results, from 0.
         width: pixels, read from the file itself.
@@ -192,6 +192,8 @@ class MediaFile:
         sha256: hex digest.
         duration_ms: of a video.
         uri: the stable name at the service.
+        url: the whole name in an object store, such as `s3://bucket/prefix/…/image-0.png`;
+            None of a file on disk.
     """
 
     path: Path
@@ -204,6 +206,7 @@ class MediaFile:
     sha256: str
     duration_ms: int | None = None
     uri: str = ""
+    url: str | None = None
 
 
 @frozen

@@ -20,10 +20,12 @@ from dreamina_async._core.config import (
     encode_image_config,
     encode_video_config,
 )
+from dreamina_async._core.destination import Destination
 from dreamina_async._core.encode import IdKind, check_region
 from dreamina_async._core.ledger import Entry
 from dreamina_async._core.profile import Caller, caller_for
 from dreamina_async._runtime.account import Account, CreditHistory
+from dreamina_async._runtime.destinations import destination_of
 from dreamina_async._runtime.files import Files
 from dreamina_async._runtime.finishing import (
     carried,
@@ -37,6 +39,7 @@ from dreamina_async._runtime.hub import Subscription
 from dreamina_async._runtime.jobs import charged_in
 from dreamina_async._runtime.journal import Journal, read_records
 from dreamina_async._runtime.parts import Doors, Parts, put_together
+from dreamina_async._runtime.sink import Sink
 from dreamina_async.catalogue import ImageModel, VideoModel
 from dreamina_async.credentials import Credentials, Region
 from dreamina_async.credits import Credits, DailyGrant, EntryKind
@@ -81,8 +84,11 @@ class DreaminaSession:
         region: the account's region, if the credentials do not say.
         base_url: one URL for every API host, paths unchanged; None reads
             `DREAMINA_BASE_URL`. Plain http is for loopback addresses only.
-        output_dir: where files and journal go; None reads `DREAMINA_OUTPUT_DIR`, then takes
-            `dreamina-out`.
+        output_dir: where files and journal go: a folder, or an object store's URL such as
+            `s3://bucket/prefix` (extra `[objectstore]`); None reads `DREAMINA_OUTPUT_DIR`, then
+            takes `dreamina-out`.
+        journal_dir: the local folder for the journal of an object store; None takes the one
+            that `journal_folder` names.
         settings: how to behave.
 
     Raises:
@@ -99,6 +105,7 @@ class DreaminaSession:
         region: Region | str | None = None,
         base_url: str | None = None,
         output_dir: str | os.PathLike[str] | None = None,
+        journal_dir: str | os.PathLike[str] | None = None,
         settings: Settings | None = None,
     ) -> None:
         login = credentials if credentials is not None else Credentials.from_env()
@@ -107,7 +114,8 @@ class DreaminaSession:
         rules = settings or Settings()
         self._settings = evolve(rules, proxy=rules.proxy or Proxy.from_env())
         self._caller: Caller = caller_for(login.in_region(region), base, self._settings.dialect)
-        self._root = Path(folder)
+        self._destination = destination_of(folder, journal_dir)
+        _check_embedding(self._destination, rules)
         self._parts: Parts | None = None
         self._closed = False
         self._handles: WeakValueDictionary[str, Job] = WeakValueDictionary()
@@ -148,10 +156,12 @@ class DreaminaSession:
     async def _open(self) -> None:
         files = Files(disk=self._doors.disk())
         try:
-            await files.prepare_folder(self._root)
+            sink = self._sink(files)
+            await files.prepare_folder(self._destination.folder)
             journal = await Journal.open(
-                self._root,
+                self._destination.folder,
                 region=self._caller.site.loc,
+                url=self._destination.url,
                 writer=self._doors.writer(),
                 boot=self._doors.boot,
             )
@@ -161,6 +171,7 @@ class DreaminaSession:
         try:
             self._parts = put_together(
                 files,
+                sink,
                 journal,
                 self._caller,
                 self._settings,
@@ -175,8 +186,14 @@ class DreaminaSession:
             raise
         await self._parts.supervisor.start()
 
+    def _sink(self, files: Files) -> Sink:
+        url = self._destination.url
+        return files if url is None else self._doors.store(files, url, self._settings)
+
     async def _begin(self, parts: Parts) -> None:
         """The work, if it is this account's; nothing else is asked or sent before that is known."""
+        if self._destination.url is not None:
+            await parts.downloader.sink.prepare_folder(self._destination.root)
         await parts.owner.check(ask=self._settings.check_account)
         await parts.proof.begin()
         parts.supervisor.spawn(parts.poller.run, parts.supervisor.spawn)
@@ -265,12 +282,18 @@ class DreaminaSession:
 
     @property
     def output_dir(self) -> Path:
-        """Where files and journal stand."""
-        return self._root
+        """Where files and journal stand; only the journal if the files go to an object store."""
+        return self._destination.folder
+
+    @property
+    def output_url(self) -> str | None:
+        """The object store that the files go to; None if they go to `output_dir`."""
+        return self._destination.url
 
     def __repr__(self) -> str:
         state = "open" if self._parts else "closed"
-        return f"<DreaminaSession {state} {self._caller.credentials!r} {str(self._root)!r}>"
+        where = self._destination.url or str(self._destination.folder)
+        return f"<DreaminaSession {state} {self._caller.credentials!r} {where!r}>"
 
     # ---- submitting --------------------------------------------------------------------
 
@@ -574,7 +597,7 @@ class DreaminaSession:
             StorageError: the journal cannot be read, or the file not be written.
         """
         await self._require_open().journal.facts()  # whatever is queued before is written by then
-        return await export_journal(self._root, path, format)
+        return await export_journal(self._destination.folder, path, format)
 
     async def drain(self) -> None:
         """Wait until every job of this session has ended, one way or another."""
@@ -669,10 +692,22 @@ async def journal_jobs(output_dir: str | os.PathLike[str]) -> list[JobRecord]:
 
     Reads only; no network, no lock: it works while another process is at it.
 
+    Args:
+        output_dir: the folder; or an object store's URL, or else the folder of its journal.
+
     Raises:
         StorageError: there is no journal, or it cannot be read.
     """
-    return await asyncio.to_thread(read_records, Path(output_dir))
+    return await asyncio.to_thread(read_records, destination_of(output_dir).folder)
+
+
+def journal_folder(output_dir: str | os.PathLike[str]) -> Path:
+    """The local folder that holds an output folder's journal, if none other was chosen.
+
+    That is the output folder itself. For an object store's URL it is a folder named after the
+    URL in `$XDG_STATE_HOME/dreamina-async`, or `~/.local/state/dreamina-async` without that.
+    """
+    return destination_of(output_dir).folder
 
 
 async def _let_go(parts: Parts) -> None:
@@ -684,6 +719,15 @@ async def _let_go(parts: Parts) -> None:
             await parts.journal.aclose()
         finally:
             parts.files.close()
+
+
+def _check_embedding(destination: Destination, settings: Settings) -> None:
+    if destination.url is not None and settings.downloading.embed:
+        raise InvalidRequest(
+            "embed needs a folder on the disk: a file that streams to an object store cannot be "
+            "rewritten",
+            field="embed",
+        )
 
 
 def _words_for(crash: BaseException) -> str:

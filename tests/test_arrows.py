@@ -54,6 +54,7 @@ HOMES = {
     "aiohttp": {"_runtime.transport"},
     "yarl": {"_runtime.transport"},
     "aiofiles": {"_runtime.files"},
+    "obstore": {"_runtime.objects"},
     "sqlite3": {"_runtime.journal"},
 }
 SERVER = {"aiohttp", "yarl"}

@@ -3,7 +3,8 @@
 import hashlib
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from attrs import evolve, frozen
@@ -135,6 +136,13 @@ def plan(items: Sequence[MediaItem], saved: Iterable[MediaFile]) -> list[tuple[i
 def file_name(item: MediaItem, index: int, extension: str) -> str:
     """Ours alone: nothing of the service's text ever becomes part of a path."""
     return f"{item.kind}-{index}.{extension}"
+
+
+def other_names(final: Path) -> Iterator[Path]:
+    """A file's name, and those that it may take instead if others' files have it."""
+    yield final
+    for number in range(2, 100):
+        yield final.with_stem(f"{final.stem}~{number}")
 
 
 def folder_name(submit_id: str | None, history_id: str | None) -> str:

@@ -13,6 +13,8 @@ nothing that results can decide (protocol notes 5.6 and 5.7):
 A report never moves a job that is over: terminal states absorb (see `ledger`).
 """
 
+from math import inf
+
 from attrs import evolve, field, frozen
 
 from dreamina_async._core.codes import failure_for
@@ -42,6 +44,8 @@ class Sight:
     Attributes:
         kind: image or video.
         since: when the service got it, or when we began to look.
+        looked_since: when this session began to look; no clock of another one's is trusted
+            where a second request depends on it.
         expected: results asked for; None if nobody here asked.
         answered: whether the service acknowledged the submit.
         ours: whether it was submitted from this folder; else it is only attached.
@@ -68,6 +72,7 @@ class Sight:
     looks_done: int = 0
     done_since: float | None = None
     results: int = 0
+    looked_since: float = -inf
     progress: Progress = field(factory=Progress)
     queue: QueueInfo | None = None
 
@@ -144,13 +149,18 @@ def _absent(
     elif sight.answered:
         grace = polling.missing_grace if sight.ours else polling.attached_grace
         gone = age > grace and sight.looks_absent >= _LOOKS_TO_SETTLE
-    elif age > retrying.lookup_window and sight.looks_absent >= retrying.lookups:
+    elif _looked_long(sight, now, retrying) and sight.looks_absent >= retrying.lookups:
         return sight, Unanswered()
     else:
         gone = False
     if gone:
         return sight, Lost(_lost("the service does not know this job"))
     return sight, Pending()
+
+
+def _looked_long(sight: Sight, now: float, retrying: RetryPolicy) -> bool:
+    since = sight.since if retrying.unanswered == "hold" else max(sight.since, sight.looked_since)
+    return now - since > retrying.lookup_window
 
 
 def _lost(message: str) -> JobLost:

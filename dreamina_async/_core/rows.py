@@ -10,6 +10,7 @@ from typing import Any
 from attrs import fields
 
 from dreamina_async import errors
+from dreamina_async._core.destination import url_of
 from dreamina_async._core.ledger import Entry
 from dreamina_async._core.media import folder_name
 from dreamina_async.errors import DreaminaError, StorageError
@@ -99,19 +100,25 @@ def media_row(job_id: str, file: MediaFile) -> tuple[Any, ...]:
     )
 
 
-def entry_from_rows(row: Row, media: Iterable[Row], root: Path) -> Entry:
+def entry_from_rows(row: Row, media: Iterable[Row], root: Path, url: str | None = None) -> Entry:
     """The job that the rows describe.
+
+    Args:
+        row: the job's own.
+        media: those of its files.
+        root: what the files' paths begin with.
+        url: the object store that they stand in, if they do.
 
     Raises:
         StorageError: they describe none; the row is damaged.
     """
     try:
-        return _entry(row, media, root)
+        return _entry(row, media, root, url)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise StorageError(f"the journal's row of job {row['job_id']!r} is damaged") from error
 
 
-def _entry(row: Row, media: Iterable[Row], root: Path) -> Entry:
+def _entry(row: Row, media: Iterable[Row], root: Path, url: str | None) -> Entry:
     _check_job(row)
     folder = root / folder_name(row["submit_id"], row["history_id"])
     request = request_from_dict(json.loads(row["request"])) if row["request"] else None
@@ -129,7 +136,7 @@ def _entry(row: Row, media: Iterable[Row], root: Path) -> Entry:
         finished_at=row["finished_at"],
         saved_at=row["saved_at"],
         missing=row["missing"],
-        saved=tuple(_media_file(one, folder) for one in media),
+        saved=tuple(_media_file(one, folder, url) for one in media),
     )
 
 
@@ -165,10 +172,11 @@ def _is_time(value: object) -> bool:
     return isinstance(value, int | float) and 0 <= value < _LATEST
 
 
-def _media_file(row: Row, folder: Path) -> MediaFile:
+def _media_file(row: Row, folder: Path, url: str | None) -> MediaFile:
     _check_media(row)
+    path = folder / row["name"]
     return MediaFile(
-        path=folder / row["name"],
+        path=path,
         kind=row["kind"],
         index=row["place"],
         width=row["width"],
@@ -178,6 +186,7 @@ def _media_file(row: Row, folder: Path) -> MediaFile:
         sha256=row["sha256"],
         duration_ms=row["duration_ms"],
         uri=row["uri"],
+        url=url_of(url, path),
     )
 
 
@@ -242,7 +251,7 @@ def job_document(result: JobResult) -> dict[str, Any]:
 
 
 def _media_document(file: MediaFile) -> dict[str, Any]:
-    names = [attribute.name for attribute in fields(MediaFile) if attribute.name != "path"]
+    names = [one.name for one in fields(MediaFile) if one.name not in ("path", "url")]
     return {"path": file.path.name, **{name: getattr(file, name) for name in names}}
 
 

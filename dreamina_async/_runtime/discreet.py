@@ -5,7 +5,8 @@ From there it would come into logs, errors and the journal.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from urllib.parse import quote, unquote
 
 from dreamina_async._core.wire import HttpRequest, HttpResponse
 from dreamina_async._runtime.transport import Transport, WrappedTransport
@@ -15,14 +16,18 @@ _HIDDEN = "***"
 _TOKEN = re.compile(r"(?=\D*\d)[0-9A-Za-z._%+=/-]{16,}")
 """What is long and odd enough to be a secret: taking out less would garble innocent replies."""
 
+_ODD = re.compile(r"[^0-9A-Za-z._%/|,-]")
+"""What careful encoders of JSON write by its number; the slash has a way of its own."""
+
 
 class DiscreetTransport(WrappedTransport):
     """A transport whose API replies hold none of the given secrets."""
 
     def __init__(self, transport: Transport, secrets: Iterable[str]) -> None:
         super().__init__(transport)
-        parts = {part for secret in secrets for part in secret.split()}
-        self._secrets = tuple(sorted(filter(_TOKEN.fullmatch, parts), key=len, reverse=True))
+        parts = filter(_TOKEN.fullmatch, {part for secret in secrets for part in secret.split()})
+        found = {spelling for part in parts for spelling in _spellings(part)}
+        self._secrets = tuple(sorted(found, key=len, reverse=True))
 
     async def send(
         self, request: HttpRequest, announce: Callable[[], None] | None = None
@@ -33,3 +38,11 @@ class DiscreetTransport(WrappedTransport):
             body = body.replace(secret.encode(), _HIDDEN.encode())
             headers = {name: one.replace(secret, _HIDDEN) for name, one in headers.items()}
         return HttpResponse(response.status, headers, body)
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """As it was sent, and as encoders of URLs and of JSON write it."""
+    for one in (secret, quote(secret, safe=""), unquote(secret)):
+        yield one
+        yield one.replace("/", "\\/")
+        yield _ODD.sub(lambda found: f"\\u{ord(found[0]):04x}", one)

@@ -24,12 +24,13 @@ from dreamina_async._core.media import expires_at, file_name, mismatch, plan, re
 from dreamina_async._core.rows import job_document, result_of
 from dreamina_async._runtime.clock import Clock
 from dreamina_async._runtime.embedding import with_provenance
-from dreamina_async._runtime.files import Files, PartFile, Written
+from dreamina_async._runtime.files import Files, PartFile
 from dreamina_async._runtime.jobs import Jobs
 from dreamina_async._runtime.log import extras, log
 from dreamina_async._runtime.originals import Originals
 from dreamina_async._runtime.pace import Pace
 from dreamina_async._runtime.reach import Reach
+from dreamina_async._runtime.sink import Part, Sink, Written
 from dreamina_async._runtime.transfer import Refused, Transfer
 from dreamina_async._runtime.transport import Transport, Untrusted
 from dreamina_async.errors import (
@@ -115,7 +116,7 @@ class Downloader:
 
     jobs: Jobs
     transport: Transport
-    files: Files
+    sink: Sink
     clock: Clock
     settings: Settings
     pace: Pace
@@ -139,7 +140,7 @@ class Downloader:
         """Queue what is missing of a finished job."""
         delivery = _Delivery(entry)
         try:
-            await self.files.clean_folder(self.jobs.folder(entry))
+            await self.sink.clean_folder(self.jobs.folder(entry))
             items = await self.originals.of(items, entry.job_id)
             if entry.over:  # given up meanwhile
                 return
@@ -221,7 +222,7 @@ class Downloader:
         self._ready.set()  # another worker may be free when it is time to knock
 
     def _tell_of_wait(self, job_id: str, error: DreaminaError) -> None:
-        wait = self._reach.knock_at - self.clock.monotonic()
+        wait = max(0.0, self._reach.knock_at - self.clock.monotonic())
         about = extras(error, job_id=job_id, wait=wait)
         log.warning("job %s: %s; its files wait", job_id, error, extra=about)
 
@@ -251,7 +252,7 @@ class Downloader:
             entry.missing = max(0, entry.request.expected - len(entry.saved))
         path = self.jobs.folder(entry) / "job.json"
         document = job_document(result_of(entry))
-        await self.files.write_json(path, document, durable=self.policy.durable)
+        await self.sink.write_json(path, document, durable=self.policy.durable)
         if entry.over:  # given up while that was written
             return
         await self.jobs.saved(entry)
@@ -395,12 +396,15 @@ class Downloader:
             sha256=written.sha256,
             duration_ms=facts.duration_ms,
             uri=file.item.uri,
+            url=self.sink.url_of(final),
         )
 
-    async def _with_provenance(self, file: _File, part: PartFile, written: Written) -> Written:
+    async def _with_provenance(self, file: _File, part: Part, written: Written) -> Written:
+        assert isinstance(self.sink, Files), "the session has refused it otherwise"
+        assert isinstance(part, PartFile)
         entry = file.entry
         facts = provenance(entry.request, entry.submit_id, entry.history_id)
-        return await with_provenance(self.files, part, written, file.item.kind, facts, entry.job_id)
+        return await with_provenance(self.sink, part, written, file.item.kind, facts, entry.job_id)
 
     async def _bring_best(self, file: _File, transfer: Transfer) -> Written:
         while True:
@@ -423,13 +427,13 @@ class Downloader:
             self._reached(file)
             self.jobs.downloading(file.entry, file.index, received, size)
 
-        name = f"{file.index}-{next(self._serials)}"
+        name = file_name(file.item, file.index, str(next(self._serials)))
         path = self.jobs.folder(file.entry) / name
         return Transfer(
-            self.transport, self.files, self.clock, self.policy, path, file.item.kind, news
+            self.transport, self.sink, self.clock, self.policy, path, file.item.kind, news
         )
 
-    async def _compare(self, file: _File, written: Written, part: PartFile) -> None:
+    async def _compare(self, file: _File, written: Written, part: Part) -> None:
         """Hold a file against its record, whose figures are those of the first rendition.
 
         Raises:
@@ -474,7 +478,8 @@ class Downloader:
             )
 
     def _path(self, file: _File) -> str:
-        return str(self.jobs.folder(file.entry) / f"{file.item.kind}-{file.index}")
+        path = self.jobs.folder(file.entry) / f"{file.item.kind}-{file.index}"
+        return self.sink.url_of(path) or str(path)
 
     def _as_download_error(self, file: _File, error: DreaminaError) -> DownloadError:
         return IncompleteDownload(error.message, "yes", file.entry.job_id, self._path(file))

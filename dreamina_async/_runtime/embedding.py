@@ -10,8 +10,9 @@ from typing import BinaryIO
 from dreamina_async._core.content import ContentCheck
 from dreamina_async._core.embed import NotUnderstood, Piece, embedded
 from dreamina_async._runtime.disk import Disk
-from dreamina_async._runtime.files import Files, PartFile, Written
+from dreamina_async._runtime.files import Files, PartFile
 from dreamina_async._runtime.log import extras, log
+from dreamina_async._runtime.sink import Written
 from dreamina_async.errors import IncompleteDownload, StorageError
 from dreamina_async.requests import MediaKind
 

@@ -21,12 +21,14 @@ from typing import Any, BinaryIO, TypeVar
 
 from aiofiles.threadpool import wrap
 from aiofiles.threadpool.binary import AsyncBufferedIOBase
-from attrs import define, field, frozen
+from attrs import define, field
 
-from dreamina_async._core.content import ContentCheck, ContentFacts
+from dreamina_async._core.content import ContentCheck
+from dreamina_async._core.media import other_names
 from dreamina_async._core.picture import FORMATS, HEAD, Picture, PictureReader, image_format
 from dreamina_async._runtime.disk import Disk
 from dreamina_async._runtime.finishing import outlast, to_completion
+from dreamina_async._runtime.sink import Written
 from dreamina_async.errors import InvalidRequest, SessionClosed, StorageError
 from dreamina_async.images import MAX_IMAGE_BYTES
 from dreamina_async.models import MediaFile
@@ -41,14 +43,6 @@ _BLOCK = 256 << 10
 _AT_ONCE = 200
 _EDGE = 16
 _SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-
-
-@frozen
-class Written:
-    """What a part file turned out to hold."""
-
-    facts: ContentFacts
-    sha256: str
 
 
 class _CheckedWriter(io.BufferedWriter):
@@ -129,7 +123,7 @@ class PartFile:
     def _publish(self, final: Path, sha256: str) -> Path:
         disk = self._files.disk
         _refuse_link(final.parent)
-        for candidate in _candidates(final):
+        for candidate in other_names(final):
             try:
                 _move_unless_there(disk, self.path, candidate)
             except FileExistsError:
@@ -256,6 +250,9 @@ class Files:
     async def _block(self, image: "_ImageFile") -> bytes:
         with _reading(image.path, image.field):
             return await self.run(image.take)
+
+    def url_of(self, path: Path) -> None:
+        """Nothing: the path is the file's whole name."""
 
     def close(self) -> None:
         """Let the threads go. Nothing is under way any more: every hop is waited for."""
@@ -386,12 +383,6 @@ def _throw_away(disk: Disk, writer: _CheckedWriter, path: Path) -> None:
         writer.raw.close()
     with suppress(OSError):
         disk.unlink(path)
-
-
-def _candidates(final: Path) -> Iterable[Path]:
-    yield final
-    for number in range(2, 100):
-        yield final.with_stem(f"{final.stem}~{number}")
 
 
 def _move_unless_there(disk: Disk, source: Path, target: Path) -> None:

@@ -216,11 +216,13 @@ class Jobs:
         Args:
             entry: the job.
             error: what its waiters hear.
-            keep: whether the journal keeps the error; not for a mere leave of the session.
+            keep: whether the journal keeps the error; not for a mere leave of the session,
+                which says nothing of the job's price either.
         """
         if entry.over:
             return
-        entry.error = evolve(error, job_id=entry.job_id)
+        charged = error.charged if keep else charged_in(entry.state)
+        entry.error = evolve(error, charged=charged, job_id=entry.job_id)
         if keep:
             self._put(entry)
         self._publish(events.Failed, entry, state=entry.state, error=entry.error)
@@ -236,6 +238,14 @@ class Jobs:
         self._publish(events.SubmitWaits, entry, reason=reason)
 
     # ---- waiting -----------------------------------------------------------------------
+
+    async def by_history(self, history_id: str) -> Entry | None:
+        """The job that this history id is known of, of this session or an earlier one.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        return self.ledger.by_history(history_id) or await self.journal.get(history_id)
 
     async def until_accepted(self, entry: Entry) -> None:
         """Return when the submit's outcome is known."""

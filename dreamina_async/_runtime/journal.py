@@ -19,6 +19,7 @@ from uuid import uuid4
 
 from attrs import define
 
+from dreamina_async._core.destination import Destination
 from dreamina_async._core.ledger import Entry
 from dreamina_async._core.rows import (
     JOB_COLUMNS,
@@ -47,6 +48,7 @@ T = TypeVar("T")
 JOURNAL_NAME = "journal.sqlite3"
 _LOCK_NAME = ".journal.lock"
 _VERSION = 1
+_URL = "output_url"
 
 _OWED = (JobState.INTENT, JobState.ACCEPTED, JobState.READY, JobState.UNKNOWN)
 
@@ -115,6 +117,7 @@ class Journal:
     _lock: int
     _marks: int
     _writer: Writer
+    destination: Destination
     _poison: StorageError | None = None
     _closed: bool = False
 
@@ -124,6 +127,7 @@ class Journal:
         root: Path,
         *,
         region: str,
+        url: str | None = None,
         writer: Writer | None = None,
         boot: Callable[[], str] = boot_id,
     ) -> "Journal":
@@ -132,15 +136,17 @@ class Journal:
         Args:
             root: the output folder.
             region: the account's region; a journal serves one region only.
+            url: the object store that the files go to; a journal serves one destination only.
             writer: where commits are made; None takes a thread.
             boot: tells one boot of the machine from another.
 
         Raises:
             JournalLocked: another process has it open.
-            StorageError: it cannot be opened, is damaged, or is of another region.
+            StorageError: it cannot be opened, is damaged, or is of another region or destination.
         """
         loop = asyncio.get_running_loop()
-        opening = loop.run_in_executor(None, _open, root, region, boot)
+        destination = Destination(root, url)
+        opening = loop.run_in_executor(None, _open, destination, region, boot)
         try:
             connection, lock, marks, journal_id = await outlast(opening)
         except asyncio.CancelledError:
@@ -151,7 +157,7 @@ class Journal:
                 _unlock(lock)
             raise
         writer = writer or ThreadWriter()
-        journal = cls(root, journal_id, loop, connection, lock, marks, writer)
+        journal = cls(root, journal_id, loop, connection, lock, marks, writer, destination)
         writer.start(journal._commit, connection.close)
         return journal
 
@@ -207,8 +213,8 @@ class Journal:
         return self._submit(lambda connection: connection.execute(put, (name, value)))
 
     async def _read(self, where: str, values: tuple[Any, ...]) -> list[Entry]:
-        root = self.root
-        return await settled(self._submit(lambda c: _select(c, where, values, root)))
+        destination = self.destination
+        return await settled(self._submit(lambda c: _select(c, where, values, destination)))
 
     def _submit(self, work: Work) -> "asyncio.Future[Any]":
         future: asyncio.Future[Any] = self._loop.create_future()
@@ -292,13 +298,18 @@ def _as_dict(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _select(
-    connection: sqlite3.Connection, where: str, values: tuple[Any, ...], root: Path
+    connection: sqlite3.Connection, where: str, values: tuple[Any, ...], destination: Destination
 ) -> list[Entry]:
     rows = connection.execute(
         f"SELECT * FROM jobs WHERE {where} ORDER BY created_at, rowid",  # noqa: S608
         values,
     ).fetchall()
-    return [entry_from_rows(row, _media_of(connection, row["job_id"]), root) for row in rows]
+    return [_entry(connection, row, destination) for row in rows]
+
+
+def _entry(connection: sqlite3.Connection, row: Row, destination: Destination) -> Entry:
+    media = _media_of(connection, row["job_id"])
+    return entry_from_rows(row, media, destination.root, destination.url)
 
 
 def _facts(connection: sqlite3.Connection) -> list[Row]:
@@ -314,8 +325,9 @@ def _media_of(connection: sqlite3.Connection, job_id: str) -> list[Row]:
 
 
 def _open(
-    root: Path, region: str, boot: Callable[[], str]
+    destination: Destination, region: str, boot: Callable[[], str]
 ) -> tuple[sqlite3.Connection, int, int, str]:
+    root = destination.folder
     path = root / JOURNAL_NAME
     try:
         with ExitStack() as undo:
@@ -323,9 +335,9 @@ def _open(
             undo.callback(_unlock, lock)
             _refuse_links(path)
             if not path.exists():
-                _create(path, region)
+                _create(path, region, destination.url)
             connection = undo.enter_context(closing(_connect(path, "rw")))
-            journal_id = _prepare(connection, region, path)
+            journal_id = _prepare(connection, region, destination.url, path)
             _settle_intents(connection, read_marks(root, boot()))
             marks = start_marks(root, boot())
             undo.pop_all()
@@ -409,7 +421,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, region: str, path: Path) -> str:
+def _prepare(connection: sqlite3.Connection, region: str, url: str | None, path: Path) -> str:
     version = connection.execute("PRAGMA user_version").fetchone()["user_version"]
     if version != _VERSION:
         raise StorageError(
@@ -430,6 +442,7 @@ def _prepare(connection: sqlite3.Connection, region: str, path: Path) -> str:
             f"credentials to {region.upper()}: choose another folder",
             path=str(path),
         )
+    _refuse_elsewhere(meta.get(_URL), url, path)
     journal_id = meta["journal_id"]
     # only now is it ours to change
     connection.execute("PRAGMA journal_mode = WAL")
@@ -437,7 +450,16 @@ def _prepare(connection: sqlite3.Connection, region: str, path: Path) -> str:
     return str(journal_id)
 
 
-def _create(path: Path, region: str) -> None:
+def _refuse_elsewhere(known: str | None, url: str | None, path: Path) -> None:
+    """Looked for in another place, every file would seem to be gone."""
+    if known != url:
+        where = f"in {known}: give that as output_dir" if known else "in this folder itself"
+        raise StorageError(
+            f"the files of this journal are {where}; or choose another journal_dir", path=str(path)
+        )
+
+
+def _create(path: Path, region: str, url: str | None) -> None:
     """Made whole under another name: so an empty journal is a damaged one, never a new one."""
     if path.with_name(f"{path.name}-wal").exists():
         raise StorageError(
@@ -455,6 +477,7 @@ def _create(path: Path, region: str) -> None:
         for statement in _SCHEMA.split(";"):
             connection.execute(statement)
         meta = [("journal_id", str(uuid4())), ("region", region)]
+        meta += [(_URL, url)] if url is not None else []
         connection.executemany("INSERT INTO meta VALUES (?, ?)", meta)
         connection.execute(f"PRAGMA user_version = {_VERSION}")
         connection.execute("COMMIT")
@@ -487,15 +510,16 @@ def each_record(root: Path) -> Iterator[JobRecord]:
     try:
         with closing(_connect(path, "ro")) as connection:
             connection.execute("BEGIN")  # rows and media of one instant
+            url = {row["name"]: row["value"] for row in _facts(connection)}.get(_URL)
             for row in connection.execute("SELECT * FROM jobs ORDER BY created_at, rowid"):
-                yield _record(connection, row, root)
+                yield _record(connection, row, Destination(root, url))
     except (sqlite3.Error, KeyError, UnicodeDecodeError) as error:  # columns lose their names, too
         raise StorageError(f"cannot read the journal: {error}", path=str(path)) from error
 
 
-def _record(connection: sqlite3.Connection, row: Row, root: Path) -> JobRecord:
-    entry = entry_from_rows(row, _media_of(connection, row["job_id"]), root)
+def _record(connection: sqlite3.Connection, row: Row, destination: Destination) -> JobRecord:
+    entry = _entry(connection, row, destination)
     try:
-        return record_of(entry, row["updated_at"], root)
+        return record_of(entry, row["updated_at"], destination.root)
     except (ValueError, TypeError, OverflowError) as error:
         raise StorageError(f"the journal's row of job {entry.job_id!r} is damaged") from error

@@ -10,6 +10,7 @@ from dreamina_async._core.ledger import Entry, Ledger
 from dreamina_async._core.profile import Caller, is_loopback_url
 from dreamina_async._core.schedule import Schedule
 from dreamina_async._runtime.clock import Clock, LoopClock
+from dreamina_async._runtime.destinations import open_store
 from dreamina_async._runtime.discreet import DiscreetTransport
 from dreamina_async._runtime.disk import Disk
 from dreamina_async._runtime.downloader import Downloader
@@ -27,6 +28,7 @@ from dreamina_async._runtime.proof import Proof
 from dreamina_async._runtime.questions import Questions
 from dreamina_async._runtime.recall import Recall
 from dreamina_async._runtime.room import Room
+from dreamina_async._runtime.sink import Sink
 from dreamina_async._runtime.skew import CorrectedClock, TimedTransport
 from dreamina_async._runtime.submitter import Submitter
 from dreamina_async._runtime.supervisor import Supervisor
@@ -46,6 +48,7 @@ class Doors:
     transport: Callable[..., Transport] = AiohttpTransport
     new_id: Callable[[], UUID] = uuid4
     disk: Callable[[], Disk] = Disk
+    store: Callable[[Files, str, Settings], Sink] = open_store
     writer: Callable[[], Writer] = ThreadWriter
     boot: Callable[[], str] = boot_id
 
@@ -71,6 +74,7 @@ class Parts:
 
 def put_together(
     files: Files,
+    sink: Sink,
     journal: Journal,
     caller: Caller,
     settings: Settings,
@@ -84,6 +88,7 @@ def put_together(
 
     Args:
         files: the door to files.
+        sink: where results go.
         journal: open, and locked by us.
         caller: who asks.
         settings: how to behave.
@@ -100,13 +105,13 @@ def put_together(
     )
     supervisor = Supervisor(on_crash)
     home = Home.here()
-    jobs = Jobs(Ledger(), journal, Hub(home), clock, journal.root, home)
+    jobs = Jobs(Ledger(), journal, Hub(home), clock, journal.destination.root, home)
     pace = Pace(clock, jobs.counters, settings.retrying)
     questions = Questions(jobs, transport, caller, settings.retrying, pace, spawn)
     downloader = Downloader(
         jobs,
         transport,
-        files,
+        sink,
         clock,
         settings,
         pace,
@@ -143,7 +148,7 @@ def put_together(
         pace,
         spawn=supervisor.spawn_errand,
         upload=uploader.upload_all,
-        room=Room(files, jobs, settings.downloading.reserve),
+        room=Room(files, jobs, settings.downloading.reserve and sink is files),
         heard=owner.heard,
     )
     return Parts(
@@ -155,7 +160,7 @@ def put_together(
         poller=poller,
         downloader=downloader,
         submitter=submitter,
-        recall=Recall(jobs, journal, files, proof, poller, supervisor.spawn, deliver),
+        recall=Recall(jobs, journal, sink, proof, poller, supervisor.spawn, deliver),
         proof=proof,
         questions=questions,
         uploader=uploader,

@@ -258,7 +258,7 @@ class Poller:
     # ---- what came of a call -----------------------------------------------------------
 
     async def _heard(self, key: _Key, kind: IdKind, id_: str, reply: StatusReply) -> None:
-        damaged = reply.damaged.get(id_)
+        damaged: DreaminaError | None = reply.damaged.get(id_)
         if isinstance(key, _Look):
             if not key.answer.done():
                 if damaged is not None:
@@ -267,13 +267,13 @@ class Poller:
                     key.answer.set_result(reply.reports.get(id_))
             return
         entry = self.jobs.ledger.get(key)
-        if entry is None or entry.over or entry.sight is None:
+        if entry is None:
             return
         report = reply.reports.get(id_)
         if report is not None:
             damaged = await self._speaks_of_another(entry, report)
-            if entry.over:  # given up meanwhile
-                return
+        if entry.over or entry.sight is None:  # given up meanwhile
+            return
         if damaged is not None:
             self._warn(key, f"job {key}: its record cannot be read", damaged)
             if not self._overdue(entry, damaged):

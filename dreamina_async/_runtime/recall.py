@@ -5,11 +5,11 @@ from attrs import define, evolve
 from dreamina_async._core.ledger import Entry
 from dreamina_async._core.media import plan
 from dreamina_async._core.rows import result_of
-from dreamina_async._runtime.files import Files
 from dreamina_async._runtime.jobs import Jobs
 from dreamina_async._runtime.journal import Journal
 from dreamina_async._runtime.poller import Deliver, Poller, Spawn
 from dreamina_async._runtime.proof import Proof
+from dreamina_async._runtime.sink import Sink
 from dreamina_async._runtime.submitter import first_sight
 from dreamina_async.errors import DreaminaError, JobError
 from dreamina_async.models import JobState
@@ -21,7 +21,7 @@ class Recall:
 
     jobs: Jobs
     journal: Journal
-    files: Files
+    sink: Sink
     proof: Proof
     poller: Poller
     spawn: Spawn
@@ -126,7 +126,7 @@ class Recall:
     async def _with_missing_files(self, entries: list[Entry]) -> list[Entry]:
         """Those of which files are gone or damaged; of each, `saved` keeps what is there."""
         files = [(file, self.proof.doubts(entry)) for entry in entries for file in entry.saved]
-        there = iter(await self.files.are_whole(files))
+        there = iter(await self.sink.are_whole(files))
         broken: list[Entry] = []
         for entry in entries:
             kept = tuple([file for file in entry.saved if next(there)])

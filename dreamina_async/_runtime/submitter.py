@@ -75,6 +75,8 @@ class Submitter:
     )
     _slots: asyncio.Semaphore = field(init=False)
     _stirred: asyncio.Event = field(factory=asyncio.Event)
+    _lost: set[str] = field(factory=set)
+    """Jobs whose request was sent in this session, and never answered."""
     _resubmitted: set[str] = field(factory=set)
     _turns: dict[Entry, object] = field(factory=dict)
     """Whose call of `submit` may send an entry: the latest one's."""
@@ -182,7 +184,7 @@ class Submitter:
         try:
             reply = await self._post(entry, images, called_in_round)
         except DreaminaError as error:
-            return self._judge(entry, error, attempt, since)
+            return self._judge(entry, error, attempt)
         self._troubles = 0
         await self._accept(entry, reply, since)
         return None
@@ -202,19 +204,22 @@ class Submitter:
         self.pace.heard()
         decode = partial(decode_submit, submit_id=entry.submit_id, now=self.clock.wall())
         reply = await decoded(response, decode)
-        if reply.submit_id is None:
-            await self._check_is_new(entry, reply)
+        await self._check_is_new(entry, reply)
         return reply
 
     async def _check_is_new(self, entry: Entry, reply: SubmitReply) -> None:
-        """A reply that names only a history id must not name another job's (S22).
+        """The history id of a reply must not be another job's (S22), also beside our submit id.
 
         Raises:
-            ProtocolError: it does; nobody knows what became of this job.
+            ProtocolError: it is; nobody knows what became of this job.
+            StorageError: nobody can tell; the job may have been accepted all the same.
         """
-        assert reply.history_id is not None
-        known = self.jobs.ledger.by_history(reply.history_id)
-        known = known or await self.jobs.journal.get(reply.history_id)
+        if reply.history_id is None:
+            return
+        try:
+            known = await self.jobs.by_history(reply.history_id)
+        except StorageError as error:
+            raise evolve(error, charged="unknown") from error
         if known is not None and known.job_id != entry.job_id:
             raise ProtocolError("the reply names another job's record", "unknown")
 
@@ -239,9 +244,7 @@ class Submitter:
         sight = evolve(first_sight(entry, self.clock, reply.report), since=since)
         self.poller.track(entry, sight)
 
-    def _judge(
-        self, entry: Entry, error: DreaminaError, attempt: int, since: float
-    ) -> SubmitVerdict | None:
+    def _judge(self, entry: Entry, error: DreaminaError, attempt: int) -> SubmitVerdict | None:
         if entry.over:  # given up while its request was on its way
             return None
         policy, failed = self.settings.retrying, max(attempt, self._troubles)
@@ -258,7 +261,9 @@ class Submitter:
                 entry.maybe_sent = True
                 entry.error = error  # what is known, should nothing more ever be
                 self.jobs.waits(entry, error)
-                sight = evolve(first_sight(entry, self.clock), since=since)
+                self._lost.add(entry.job_id)
+                # it may have arrived as late as this, and the look-up's window begins after that
+                sight = evolve(first_sight(entry, self.clock), since=self.clock.monotonic())
                 self.poller.track(entry, sight, at_once=True)
             case Step.STOP:
                 self._stop(error)
@@ -367,11 +372,16 @@ class Submitter:
     def resubmit(self, entry: Entry) -> bool:
         """Policy `resubmit_same_id`: it was looked for and not found; once, it is sent again.
 
+        Only if it was sent in this session, or somebody here asks for it: `resume` never
+        generates, and the service may have forgotten what it made long ago.
+
         Returns:
             Whether it will be; False leaves the job to be held.
         """
-        policy = self.settings.retrying.unanswered
-        if policy != "resubmit_same_id" or entry.job_id in self._resubmitted or _lost_images(entry):
+        wanted = entry.waiters or entry.job_id in self._lost
+        if self.settings.retrying.unanswered != "resubmit_same_id" or not wanted:
+            return False
+        if entry.job_id in self._resubmitted or _lost_images(entry):
             return False
         self._resubmitted.add(entry.job_id)
         self.spawn(self.submit, entry)
@@ -396,6 +406,7 @@ def first_sight(entry: Entry, clock: Clock, report: JobReport | None = None) -> 
     sight = Sight(
         entry.kind,
         since=clock.monotonic() - age,
+        looked_since=clock.monotonic(),
         expected=entry.request.expected if entry.request else None,
         # one that has a history id was accepted once, whatever could be learned of it since
         answered=bool(entry.history_id) or entry.state not in (JobState.INTENT, JobState.UNKNOWN),

@@ -14,7 +14,7 @@ from attrs import define
 from dreamina_async._core.backoff import refresh_helps
 from dreamina_async._core.media import Piece, piece_of
 from dreamina_async._runtime.clock import Clock
-from dreamina_async._runtime.files import Files, PartFile, Written
+from dreamina_async._runtime.sink import Part, Sink, Written
 from dreamina_async._runtime.transport import MediaStream, Transport
 from dreamina_async.errors import DownloadError, IncompleteDownload, TransportError
 from dreamina_async.requests import MediaKind
@@ -53,13 +53,13 @@ class Transfer:
     """
 
     transport: Transport
-    files: Files
+    sink: Sink
     clock: Clock
     policy: DownloadPolicy
     path: Path
     kind: MediaKind
     news: News
-    part: PartFile | None = None
+    part: Part | None = None
     received: int = 0
     _piece: Piece | None = None
 
@@ -102,7 +102,7 @@ class Transfer:
         if piece is not None and stream.status in (206, 416):
             raise IncompleteDownload("the media host has another file now; beginning anew", "yes")
         size = _announced_size(stream, self._limit)
-        self.part = await self.files.open_part(
+        self.part = await self.sink.open_part(
             self.path.parent, self.path.name, self.kind, durable=self.policy.durable
         )
         return size

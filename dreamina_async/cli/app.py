@@ -11,7 +11,7 @@ from cyclopts.validators import Number
 
 from dreamina_async import __version__
 from dreamina_async.cli import options as opt
-from dreamina_async.cli.options import Common, Saving, given
+from dreamina_async.cli.options import Common, Folder, Saving, given
 
 _NO_COMMON = Common()
 _NO_SAVING = Saving()
@@ -237,7 +237,7 @@ def jobs(
 @app.command(help_epilogue="Example: dreamina-async gallery run1 --open")
 def gallery(
     folder: Annotated[
-        Path | None, Parameter(help="The output folder; else the one that --out names.")
+        Folder | None, Parameter(help="The output folder; else the one that --out names.")
     ] = None,
     /,
     *,
@@ -255,7 +255,7 @@ def gallery(
 @app.command(help_epilogue="Example: dreamina-async export run1 --to run1.parquet")
 def export(
     folder: Annotated[
-        Path | None, Parameter(help="The output folder; else the one that --out names.")
+        Folder | None, Parameter(help="The output folder; else the one that --out names.")
     ] = None,
     /,
     *,

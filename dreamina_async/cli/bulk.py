@@ -16,6 +16,7 @@ from dreamina_async import (
     Request,
     Submission,
     VideoRequest,
+    journal_folder,
     journal_jobs,
     quote,
 )
@@ -172,7 +173,7 @@ async def _show_plan(manifest: Manifest, common: Common, output: Output) -> None
 
 async def _known(entries: list[Entry], common: Common) -> dict[str, JobState] | None:
     """Which keys this folder has as jobs that are not sent again; None where nobody can tell."""
-    if not (common.folder() / "journal.sqlite3").exists():
+    if not (journal_folder(common.folder()) / "journal.sqlite3").exists():
         return {}
     try:
         states = {record.submit_id: record.state for record in await journal_jobs(common.folder())}

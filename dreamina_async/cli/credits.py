@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 
 from dreamina_async import (
     CreditEntry,
@@ -16,7 +15,7 @@ from dreamina_async import (
     journal_jobs,
 )
 from dreamina_async.cli.exits import Exit
-from dreamina_async.cli.options import Common
+from dreamina_async.cli.options import Common, Folder
 from dreamina_async.cli.output import Output, counted, shown
 from dreamina_async.cli.runner import aside, stoppable
 from dreamina_async.cli.signals import Interrupted
@@ -46,7 +45,7 @@ async def _show(limit: int, receive: bool, common: Common, output: Output) -> No
             _say_entry(entry, known.get(entry.submit_id or ""), output)
 
 
-async def _known(folder: Path) -> Mapping[str, JobRecord]:
+async def _known(folder: Folder) -> Mapping[str, JobRecord]:
     # Without a journal that can be read the ledger is worth showing all the same.
     with suppress(StorageError):
         return {one.submit_id: one for one in await journal_jobs(folder) if one.submit_id}

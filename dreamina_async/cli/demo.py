@@ -16,7 +16,7 @@ from dreamina_async import (
 )
 from dreamina_async.cli.exits import Exit
 from dreamina_async.cli.generate import run_all
-from dreamina_async.cli.options import Common
+from dreamina_async.cli.options import Common, Folder
 from dreamina_async.cli.output import Output
 from dreamina_async.cli.runner import Work, carry_out
 from dreamina_async.emulator import Emulator
@@ -69,7 +69,7 @@ def demo(common: Common) -> int:
     return status
 
 
-async def _demo(out: Path, output: Output) -> int:
+async def _demo(out: Folder, output: Output) -> int:
     # Nothing of the user's own environment may leak in: all is said explicitly.
     async with Emulator(speed=_SPEED, queue=(0.0, 20.0), video_running=(50.0, 90.0)) as emulator:
         work = Work(

@@ -2,14 +2,14 @@
 
 import asyncio
 import webbrowser
-from pathlib import Path
 
 from dreamina_async.cli.exits import Exit
+from dreamina_async.cli.options import Folder
 from dreamina_async.cli.output import Output, counted
 from dreamina_async.gallery import write_gallery
 
 
-def gallery(folder: Path, show: bool, output: Output) -> int:
+def gallery(folder: Folder, show: bool, output: Output) -> int:
     """Write the page and say where it is; open it in the browser if that is wanted."""
     made = asyncio.run(write_gallery(folder))
     output.emit("gallery", path=made.path, jobs=made.jobs, files=made.files)

@@ -5,7 +5,6 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from uuid import UUID
 
 from dreamina_async import (
@@ -19,7 +18,7 @@ from dreamina_async import (
 )
 from dreamina_async.cli.exits import Exit, UsageError
 from dreamina_async.cli.lines import emit_record
-from dreamina_async.cli.options import Common
+from dreamina_async.cli.options import Common, Folder
 from dreamina_async.cli.output import Output, counted, shown
 from dreamina_async.cli.progress import Tally
 from dreamina_async.cli.runner import Jobs, Work, aside, carry_out, follow, stoppable
@@ -168,7 +167,7 @@ def _age(seconds: float) -> str:
     return f"{max(0, int(seconds))} s"
 
 
-def _totals(records: Sequence[JobRecord], folder: Path) -> str:
+def _totals(records: Sequence[JobRecord], folder: Folder) -> str:
     states = Counter(record.state for record in records)
     counts = ", ".join(f"{states[state]} {state.value}" for state in JobState if states[state])
     head = f"{counted(len(records), 'job')} in {folder}"

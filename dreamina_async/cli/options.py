@@ -8,12 +8,26 @@ from attrs import frozen
 from cyclopts import Group, Parameter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cyclopts import Token
+
     from dreamina_async import Credentials, DreaminaSession, Settings
     from dreamina_async.cli.output import Output
 
 REQUEST = Group("What to make", sort_key=1)
 RUN = Group("How to run", sort_key=2)
 EVERYWHERE = Group("Everywhere", sort_key=3)
+
+
+def _output_folder(_: object, tokens: "Sequence[Token]") -> Path | str:
+    """An object store's URL stays as it was written: as a path it would lose a slash."""
+    text = tokens[0].value
+    return text if "://" in text else Path(text)
+
+
+Folder = Annotated[Path | str, Parameter(converter=_output_folder)]
+"""An output folder, or the URL of an object store."""
 
 FLAG: dict[str, Any] = {"negative": (), "show_default": False}
 
@@ -24,8 +38,10 @@ class Common:
     """What every command takes."""
 
     out: Annotated[
-        Path | None,
-        Parameter(help="Output folder: files and journal. Else DREAMINA_OUTPUT_DIR, dreamina-out."),
+        Folder | None,
+        Parameter(
+            help="Output folder, or s3://bucket/prefix. Else DREAMINA_OUTPUT_DIR, dreamina-out."
+        ),
     ] = None
     json: Annotated[
         bool, Parameter(help="One JSON object a line on stdout, and nothing else there.", **FLAG)
@@ -45,7 +61,7 @@ class Common:
         return Output(json_lines=self.json, quiet=self.quiet, verbose=self.verbose)
 
     def session(
-        self, folder: Path | None = None, credentials: "Credentials | None" = None
+        self, folder: Folder | None = None, credentials: "Credentials | None" = None
     ) -> "DreaminaSession":
         """A session; the account is the user's own unless one is given."""
         from dreamina_async import DreaminaSession
@@ -60,9 +76,10 @@ class Common:
 
         return Settings()
 
-    def folder(self) -> Path:
-        """The output folder, as a session would choose it."""
-        return self.out or Path(os.environ.get("DREAMINA_OUTPUT_DIR") or "dreamina-out")
+    def folder(self) -> Path | str:
+        """The output folder, as a session would choose it; of an object store, the URL."""
+        given = os.environ.get("DREAMINA_OUTPUT_DIR") or "dreamina-out"
+        return self.out or (given if "://" in given else Path(given))
 
 
 @Parameter(name="*", group=EVERYWHERE)

@@ -27,7 +27,7 @@ from dreamina_async import (
 from dreamina_async.cli.exits import Exit, status_of, status_of_run
 from dreamina_async.cli.lines import emit_job
 from dreamina_async.cli.live import watching
-from dreamina_async.cli.options import Common
+from dreamina_async.cli.options import Common, Folder
 from dreamina_async.cli.output import Output, shown
 from dreamina_async.cli.progress import Tally
 from dreamina_async.cli.signals import Interrupted, Stopper
@@ -140,7 +140,7 @@ class _Run:
     work: Work
     output: Output
     tally: Tally
-    out: Path = Path()
+    out: Folder = Path()
     statistics: Statistics | None = None
     files: list[str] = field(factory=list, init=False)
     _refused: int = field(default=0, init=False)
@@ -148,7 +148,7 @@ class _Run:
     async def all(self) -> None:
         """Every job, from the session's start to its end."""
         session = self.work.open()
-        self.out = session.output_dir
+        self.out = session.output_url or session.output_dir
         async with session:
             try:
                 async with watching(session, self.tally, self.output):
@@ -175,7 +175,7 @@ class _Run:
         self._refused += isinstance(job.error, InvalidRequest)
         emit_job(self.output, job, **facts)
         if self.work.list_files and outcome is not None:
-            self.files += (str(media.path) for media in outcome.media)
+            self.files += (media.url or str(media.path) for media in outcome.media)
 
     @property
     def began(self) -> bool:
@@ -202,7 +202,7 @@ def _label(job: Job, facts: dict[str, Any]) -> str:
     return f"line {facts['line']}, {prompt}" if "line" in facts else prompt
 
 
-async def _owed(out: Path) -> int | None:
+async def _owed(out: Folder) -> int | None:
     with suppress(DreaminaError):
         return sum(record.state in _OWED for record in await journal_jobs(out))
     return None

@@ -2,13 +2,13 @@
 
 import shlex
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 
-from dreamina_async import JobState, Statistics
+from dreamina_async import JobState, Statistics, journal_folder
 from dreamina_async.cli.live import failure_line
+from dreamina_async.cli.options import Folder
 from dreamina_async.cli.output import Output, counted, in_bytes, in_time
 from dreamina_async.cli.progress import KEPT_FAILURES, Failure, Tally, spending
 
@@ -32,7 +32,7 @@ class Summary:
     tally: Tally
     statistics: Statistics
     seconds: float
-    out: Path
+    out: Folder
     status: int
     owed: int | None
     skipped: int
@@ -100,6 +100,8 @@ class Summary:
             counts.append(f"{counted(self.skipped, 'row')} skipped")
         yield f"{', '.join(counts)} in {in_time(self.seconds)}"
         yield f"{self._files()} saved, {in_bytes(statistics.bytes)} in {self.out}"
+        if isinstance(self.out, str):
+            yield f"what is owed stands on this machine, in {journal_folder(self.out)}"
         retries = "1 retry" if statistics.retries == 1 else f"{statistics.retries} retries"
         spent = spending(self.tally.credits, self.tally.unpriced)
         yield ", ".join([self._calls(), f"{statistics.submits} submitted", retries, *spent])
@@ -164,5 +166,5 @@ def report(summary: Summary, output: Output) -> None:
         output.note(step)
 
 
-def _command(words: str, out: Path) -> str:
+def _command(words: str, out: Folder) -> str:
     return f"dreamina-async {words} --out {shlex.quote(str(out))}"

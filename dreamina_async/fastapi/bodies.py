@@ -117,7 +117,11 @@ def _kind(body: Any) -> Any:
 
 
 JobIn = Annotated[
-    Annotated[ImageIn, Tag("image")] | Annotated[VideoIn, Tag("video")], Discriminator(_kind)
+    Annotated[ImageIn, Tag("image")] | Annotated[VideoIn, Tag("video")],
+    # pydantic's own words would repeat what was sent
+    Discriminator(
+        _kind, custom_error_type="kind", custom_error_message="kind is neither image nor video"
+    ),
 ]
 
 # ---- out -------------------------------------------------------------------------------

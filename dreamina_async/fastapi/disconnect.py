@@ -75,7 +75,9 @@ def _ended(work: "asyncio.Future[Any]") -> None:
     _DETACHED.discard(work)
     error = None if work.cancelled() else work.exception()
     if isinstance(error, DreaminaError):
-        about = {"job_id": error.job_id, "error": type(error).__name__}
+        about = {"error": type(error).__name__}
+        if error.job_id is not None:
+            about["job_id"] = error.job_id
         _log.warning("a job that nobody waits for: %s", error, extra=about)
     elif error is not None:
         _log.error("what nobody waits for has failed", exc_info=error)

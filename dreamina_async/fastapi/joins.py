@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 from attrs import define, field
 
 _MOST = 10_000
-_REMEMBERED = 120.0
-"""Seconds after an answer in which it may turn out never to have arrived; the client waits for
-two minutes at most before it asks again."""
+_REMEMBERED = 3600.0
+"""Seconds after an answer in which it may turn out never to have arrived: where a connection dies
+without a word, the client waits for the whole of its timeout, by default ten minutes."""
 
 
 @define

@@ -21,6 +21,7 @@ class SessionOptions(TypedDict, total=False):
     region: Region | str | None
     base_url: str | None
     output_dir: str | os.PathLike[str] | None
+    journal_dir: str | os.PathLike[str] | None
     settings: Settings | None
 
 

@@ -38,9 +38,8 @@ from dreamina_async.fastapi.openai_bodies import (
     refusal,
 )
 from dreamina_async.fastapi.problems import Refusal, in_one_line
-from dreamina_async.fastapi.router import FoundJob, file_response
+from dreamina_async.fastapi.router import FoundJob, KeyHeader, file_response
 
-KeyHeader = Annotated[str | None, Header(max_length=255)]
 RetryHeader = Annotated[str, Header()]
 
 

@@ -28,6 +28,9 @@ from dreamina_async.fastapi.stream import Channel, channel_of, facts_of, name_of
 _PATIENCE = 30.0
 """Seconds that a submit is waited for, unless the client says `Prefer: wait=...`."""
 
+KeyHeader = Annotated[str | None, Header(min_length=1, max_length=255)]
+"""An empty one is a client's mistake, and would make one job of everybody's."""
+
 _TYPES = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "avif": "image/avif"}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": ProblemOut, "description": "A problem of the request"},
@@ -75,7 +78,7 @@ async def submit_job(
     request: Request,
     response: Response,
     session: SessionDep,
-    idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
+    idempotency_key: KeyHeader = None,
     prefer: Annotated[str, Header()] = "",
 ) -> JobOut:
     """Submit a job; answered when the service has accepted it, or after 30 seconds.

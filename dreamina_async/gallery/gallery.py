@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from dreamina_async import JobRecord, StorageError, journal_jobs
+from dreamina_async import InvalidRequest, JobRecord, StorageError, journal_folder, journal_jobs
 from dreamina_async.gallery.cards import card_of
 from dreamina_async.gallery.documents import read_documents
 from dreamina_async.gallery.page import MARK, page
@@ -42,11 +42,18 @@ async def write_gallery(folder: str | os.PathLike[str]) -> Gallery:
     only left a `job.json` are shown as well. An older gallery is replaced.
 
     Raises:
+        InvalidRequest: the files are in an object store.
         StorageError: there are no jobs, the journal cannot be read, or the page cannot be
             written, such as when another file stands in its place.
     """
-    root = Path(folder)
+    root = journal_folder(folder)
     known = await journal_jobs(root) if (root / _JOURNAL).exists() else []
+    if any(file.url for record in known for file in record.media):
+        raise InvalidRequest(
+            "a gallery shows the files of a folder, and these are in an object store: copy them "
+            "from there, each job's folder with its job.json",
+            field="folder",
+        )
     return await asyncio.to_thread(_write, root, known)
 
 

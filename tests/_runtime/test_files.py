@@ -326,7 +326,7 @@ async def test_F10_the_same_content_is_adopted(make, folder, final):  # noqa: N8
 
 async def test_a_folder_full_of_names_is_an_error(make, folder, final):
     folder.mkdir()
-    for candidate in module._candidates(final):
+    for candidate in module.other_names(final):
         candidate.write_text("taken")
     with pytest.raises(StorageError) as caught:
         await bring(await make(), final)

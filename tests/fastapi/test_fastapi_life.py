@@ -260,4 +260,6 @@ async def test_a_detached_failure_is_logged(
             call.cancel()
             await watched.left.get()
             await (await watched.began.get()).drain()
-    assert "a job that nobody waits for" in caplog.text
+    (said,) = [one for one in caplog.records if "a job that nobody waits for" in one.getMessage()]
+    assert vars(said)["job_id"] == emulator.ledger.by_prompt["bad"][0].submit_id
+    assert vars(said)["error"] == "JobFailed"

@@ -71,7 +71,8 @@ WRONG = {
     "a path": ({"prompt": "x", "references": ["/etc/passwd"]}, "references.0"),
     "a URL": ({"prompt": "x", "references": ["http://127.0.0.1/x.png"]}, "references.0"),
     "an object": ({"prompt": "x", "references": [{"uri": "a"}]}, "references.0"),
-    "kind": ({"prompt": "x", "kind": "song"}, "kind"),
+    "kind": ({"prompt": "x", "kind": "song"}, "kind is neither image nor video"),
+    "a kind of kind": ({"prompt": "x", "kind": ["y" * 999]}, "kind is neither image nor video"),
     "no object": (["x"], "valid dictionary or object"),
     "id": ({"prompt": "x", "submit_id": "1"}, "submit_id"),
 }
@@ -110,6 +111,9 @@ async def test_a_retry_with_the_same_key_or_id_pays_once(tmp_path: Path) -> None
             assert (other.status_code, other.json()["field"]) == (422, "submit_id")
             both = await client.post("/jobs", json=chosen, headers=key)
             assert both.status_code == 422
+            # what a client sends whose variable is unset would be one job for all of them
+            empty = await client.post("/jobs", json=body, headers={"Idempotency-Key": ""})
+            assert empty.status_code == 422
         assert len(emulator.ledger) == 2
         async with client_of(app_for(emulator, tmp_path, create_router())) as (client, _):
             after = await client.post("/jobs", json=body, headers=key)  # another process, later

@@ -88,6 +88,16 @@ class ContentCheck:
             self._source.release()
 
 
+def begins_as(head: bytes, kind: MediaKind) -> str:
+    """The suffix of a file that has passed its check so far, by its first bytes."""
+    if head[4:8] == b"ftyp":
+        video = "mov" if head[8:12] == b"qt  " else "mp4"
+        return video if kind == "video" else "avif"
+    if head.startswith(PNG):
+        return "png"
+    return "jpg" if head.startswith(JPEG) else "webp"
+
+
 def _walk(source: Source, kind: MediaKind) -> Steps[ContentFacts]:
     head = yield from source.peek(_HEAD)
     if head[4:8] == b"ftyp":
