@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from attrs import define
+from attrs import define, field
 
 from dreamina_async._core.destination import Destination
 from dreamina_async._core.ledger import Entry
@@ -120,6 +120,10 @@ class Journal:
     destination: Destination
     _poison: StorageError | None = None
     _closed: bool = False
+    _identity: tuple[int, int] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._identity = _identity_of(self.root)
 
     @classmethod
     async def open(
@@ -176,6 +180,8 @@ class Journal:
             StorageError: it cannot be noted, so it must not leave.
         """
         try:
+            if _identity_of(self.root) != self._identity:
+                raise OSError("somebody has removed or replaced it")
             write_mark(self._marks, submit_id)
         except OSError as error:
             self._poison = StorageError(
@@ -389,6 +395,12 @@ def _lock(path: Path, boot: Callable[[], str]) -> int:
         os.close(lock)
         raise
     return lock
+
+
+def _identity_of(root: Path) -> tuple[int, int]:
+    """Which file stands under the journal's name: what is written to another one is lost."""
+    status = os.stat(root / JOURNAL_NAME)
+    return status.st_dev, status.st_ino
 
 
 def _unlock(lock: int) -> None:

@@ -1,5 +1,6 @@
 """One command line from its words to its exit status; errors on purpose become one line."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -8,22 +9,35 @@ from cyclopts import CycloptsError
 
 from dreamina_async.cli.app import app
 
+_STDOUT_LOST = frozenset({errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT, errno.EFBIG})
 _BROKEN_PIPE = 141  # what a shell shows for a program that SIGPIPE has ended
 
 
 def run(tokens: Sequence[str]) -> int:
     """Run one command line."""
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - it was closed (`>&-`)
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
     try:
         result = app(
             list(tokens), result_action="return_value", exit_on_error=False, print_error=False
         )
     except BrokenPipeError:
-        # Nobody reads on (`| head`); nor must the interpreter try to flush at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _without_stdout()  # nobody reads on (`| head`)
         return _BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in _STDOUT_LOST:
+            raise
+        _without_stdout()
+        sys.stderr.write(f"dreamina-async: error: cannot write to stdout: {error.strerror}\n")
+        return 2
     except Exception as error:  # noqa: BLE001 - sorted out there; bugs are raised again
         return _explain(error, tokens)
     return int(result or 0)
+
+
+def _without_stdout() -> None:
+    """Nor must the interpreter try to flush it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explain(error: Exception, tokens: Sequence[str]) -> int:

@@ -34,6 +34,8 @@ _PERHAPS = frozenset({JobState.INTENT, JobState.UNKNOWN})
 def resume(common: Common, timeout: float | None) -> int:
     """Finish what the folder's journal owes."""
 
+    asyncio.run(journal_jobs(common.folder()))  # a folder without a journal owes nothing
+
     async def jobs(session: DreaminaSession, tally: Tally) -> Jobs:
         owed = await session.resume()
         tally.total = len(owed)

@@ -6,6 +6,7 @@ kept is the text as it was given; `Credentials` is who understands it.
 
 import os
 import shlex
+import stat
 from contextlib import suppress
 from pathlib import Path
 from tempfile import mkstemp
@@ -123,8 +124,11 @@ def _without_keyring() -> bool:
 def _from_file() -> str | None:
     path = login_file()
     try:
-        with path.open("rb") as file:
+        # without O_NONBLOCK a pipe in its place would be waited for
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise AuthenticationError(f"{path} is no file; remove it")
             if mode & 0o077 == 0:
                 return file.read(_LONGEST).decode("ascii", "replace").strip()
     except FileNotFoundError:
