@@ -16,6 +16,9 @@ from dreamina_async.events import Event, Failed, Saved
 from dreamina_async.models import JobResult, JobState, Progress, QueueInfo
 from dreamina_async.requests import Request
 
+_OWED = frozenset({JobState.INTENT, JobState.ACCEPTED, JobState.READY, JobState.UNKNOWN})
+"""What the next session would take up again."""
+
 
 class Job:
     """One remote generation. Await it for its files.
@@ -152,12 +155,14 @@ class Job:
     def abandon(self) -> None:
         """Stop tracking it, for good. The service has no cancel: it goes on, and costs.
 
+        A job that is held as unknown can be abandoned, too: no `resume` looks for it any more.
+
         Raises:
             SessionClosed: this is not the session's event loop.
         """
         self._jobs.home.check()
-        if self._entry.over or self.state is JobState.DONE:  # its last word is being written
-            return
+        if self.state is JobState.DONE or (self._entry.over and self.state not in _OWED):
+            return  # its last word is said, or is being written
         self._poller.forget(self._entry)
         charged = charged_in(self.state)
         error = JobError("the job was abandoned by its user", charged, self.job_id)

@@ -22,6 +22,7 @@ from session_kit import (
 from dreamina_async import (
     DreaminaSession,
     JobError,
+    JobLost,
     JobState,
     JobTimeout,
 )
@@ -206,6 +207,26 @@ async def test_abandon_a_pending_job(tmp_path: Path) -> None:
         await session.status([])
         assert len(emulator.requests.batches) == asked
     assert rows(tmp_path) == {job.job_id: "abandoned"}
+
+
+async def test_abandon_what_is_held(tmp_path: Path) -> None:
+    """Or every later run would look for it in vain, for ever."""
+    lost = Fault(where="generate", what="reset")
+    async with world(tmp_path, faults=[lost]) as (emulator, session):
+        submit_id = str(uuid4())
+        with pytest.raises(JobLost):
+            await session.submit(image(), submit_id=submit_id)
+        job = await session.find(submit_id)
+        assert job is not None
+        assert job.state is JobState.UNKNOWN
+        job.abandon()
+        job.abandon()
+        with pytest.raises(JobError) as caught:
+            await job
+        assert caught.value.charged == "unknown"
+        assert await session.resume() == []
+        assert len(emulator.ledger) == 0
+    assert rows(tmp_path) == {submit_id: "abandoned"}
 
 
 @pytest.mark.parametrize("ret", ["1010", "2038", "1006", None])

@@ -207,8 +207,12 @@ class Jobs:
     def abandoned(self, entry: Entry, error: DreaminaError) -> None:
         """The user no longer wants to know."""
         self.ledger.move(entry, JobState.ABANDONED)
-        self.give_up(entry, error)
-        self._slot(entry)
+        if entry.over:  # it was held or given up, and whoever waited has heard why
+            entry.error = error
+            self._put(entry)
+        else:
+            self.give_up(entry, error)
+            self._slot(entry)
 
     def give_up(self, entry: Entry, error: DreaminaError, *, keep: bool = True) -> None:
         """Nothing more happens to the job in this session; its state says what is owed.
