@@ -22,6 +22,7 @@ from dreamina_async._core.commerce import decode_credits, decode_history, decode
 from dreamina_async._core.config import decode_image_config, decode_video_config
 from dreamina_async._core.content import ContentCheck
 from dreamina_async._core.decode import decode_items, decode_status, decode_submit
+from dreamina_async._core.destination import Destination
 from dreamina_async._core.media import check_media_url, expires_at
 from dreamina_async._core.owner import decode_user
 from dreamina_async._core.picture import Picture, picture_of
@@ -61,6 +62,7 @@ LOOPBACK = caller_for(Credentials("nobody-knows-this"), "http://127.0.0.1:1")
 
 _STATUSES = (200, 403)
 _ROOT = Path("/nowhere")
+_THERE = Destination(_ROOT)
 
 
 @frozen
@@ -207,7 +209,7 @@ def _journal(data: bytes) -> None:
 
 
 def _worked_with(root: Path) -> None:
-    connection, lock, marks, _ = journal._open(root, "cn", lambda: "this boot")
+    connection, lock, marks, _ = journal._open(Destination(root), "cn", lambda: "this boot")
     try:
         for work in (_all_entries, journal._facts):
             journal._attempt(lambda one, work=work: work(one), connection)
@@ -220,7 +222,7 @@ def _worked_with(root: Path) -> None:
 
 
 def _all_entries(connection: sqlite3.Connection) -> None:
-    for entry in journal._select(connection, "1", (), _ROOT):
+    for entry in journal._select(connection, "1", (), _THERE):
         told(lambda entry=entry: job_document(result_of(entry)))
 
 
@@ -229,8 +231,8 @@ def _rows(data: bytes) -> None:
     with suppress(ValueError, RecursionError), closing(_rows_of(json.loads(data))) as connection:
         rows = connection.execute("SELECT * FROM jobs").fetchall()
         for row in rows:
-            told(lambda row=row: journal._record(connection, row, _ROOT))
-        found = told(lambda: journal._select(connection, "1", (), _ROOT))
+            told(lambda row=row: journal._record(connection, row, _THERE))
+        found = told(lambda: journal._select(connection, "1", (), _THERE))
         for entry in [] if isinstance(found, StorageError) else found:
             assert entry.submit_id or entry.history_id
             assert all(file.path.parent.parent == _ROOT for file in entry.saved)
