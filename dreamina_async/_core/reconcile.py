@@ -189,7 +189,7 @@ def _noted(sight: Sight, report: JobReport, now: float) -> Sight:
 
 def _ending(sight: Sight) -> bool:
     """Whether a few more looks settle it: one taken up after days has had none before."""
-    return bool(sight.results or sight.looks_failed)
+    return bool(sight.results or sight.looks_failed or sight.looks_done)
 
 
 def _says_failed(report: JobReport) -> bool:

@@ -402,11 +402,18 @@ def test_it_is_never_given_up_early(steps, lookups, window):
 # ---- patience ends -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seen", [report(20), report(45), report(10), report(46), report(50)])
+@pytest.mark.parametrize("seen", [report(20), report(45), report(10), report(46)])
 def test_after_the_limit_a_pending_job_is_lost_but_never_failed(seen):
     verdict = outcome((POLLING.pending_limit + 1, seen))
     assert (type(verdict), type(verdict.error)) == (Lost, JobLost)
     assert verdict.error.charged == "unknown"
+
+
+def test_after_the_limit_an_empty_success_is_still_looked_at_to_its_end():
+    late = POLLING.pending_limit + 1
+    assert outcome((late, report(50))) == Pending()
+    looks = [(late + after, report(50)) for after in (0, 30, 1 + POLLING.empty_grace)]
+    assert isinstance(outcome(*looks), Over)
 
 
 def test_results_count_however_late():

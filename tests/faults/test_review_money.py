@@ -106,7 +106,8 @@ async def test_s5_a_missing_result_is_not_looked_for_in_another_jobs_record(
     def history(reply: Json) -> None:
         each_record(keep)(reply)
         if swapped and others:
-            other = {k: v for k, v in others[0].items() if k not in ("history_record_id", "task")}
+            theirs = next(one for one in others if one["submit_id"] != job.submit_id)
+            other = {k: v for k, v in theirs.items() if k not in ("history_record_id", "task")}
             reply["data"] = dict.fromkeys(reply["data"], other)
 
     swapped = False

@@ -155,3 +155,15 @@ async def test_a_submit_whose_images_nobody_has_any_more_is_held(tmp_path: Path)
             await job
         assert job.state is JobState.UNKNOWN
         assert len(emulator.ledger) == 0
+
+
+def test_s11_a_success_without_results_is_settled_after_days_too() -> None:
+    """It was given back as unknown at its first look, in every session anew."""
+    report = JobReport(status=50)
+    polling, retrying = PollingPolicy(), RetryPolicy()
+    now = 10 * polling.pending_limit
+    sight, verdict = reconcile(Sight("image", since=0.0), report, now, polling, retrying)
+    assert verdict == Pending()
+    for look in range(1, 6):
+        sight, verdict = reconcile(sight, report, now + 60.0 * look, polling, retrying)
+    assert isinstance(verdict, Over)
