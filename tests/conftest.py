@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+import hypothesis
 import pytest
 from canary import Canary
 from egress import Egress
@@ -21,6 +22,11 @@ from dreamina_async._runtime.transport import AiohttpTransport
 
 _OURS = ("127.", "::1", "localhost", "0.0.0.0")
 _CANARY = pytest.StashKey[Canary]()
+
+# a slow machine is no finding
+slow = [hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile("any", deadline=None, suppress_health_check=slow)
+hypothesis.settings.load_profile("any")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -188,7 +188,7 @@ def test_nobody_starves_under_a_saturated_ceiling(jobs, rate, interval):
     st.sampled_from([1, 2, 5]),
     st.sampled_from([0.0, 5.0, 7200.0]),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_t8_p6_no_window_is_overfull_after_a_stall(seed, rate, burst, stall):
     """500 jobs at once, slow calls that overlap, a loop that stands still now and then."""
     chance = Random(seed)
@@ -215,7 +215,7 @@ def test_t8_p6_no_window_is_overfull_after_a_stall(seed, rate, burst, stall):
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_t10_nobody_waits_longer_than_three_fair_shares(seed):
     """200 jobs, a third of them stuck for hours, and new ones come all the time."""
     chance, rate = Random(seed), 1.0
@@ -291,4 +291,4 @@ class RandomUse(RuleBasedStateMachine):
 
 
 TestRandomUse = RandomUse.TestCase
-TestRandomUse.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestRandomUse.settings = settings(max_examples=60, stateful_step_count=40)

@@ -641,7 +641,7 @@ _TEXT = st.lists(st.sampled_from([*_PIECES, "=", "&"]), min_size=1, max_size=12)
 _PATHS = st.lists(st.sampled_from(_PIECES), max_size=12).map(lambda parts: "/t/" + "".join(parts))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(_PATHS, _TEXT), min_size=1, max_size=8))
 async def test_M18_a_signed_url_arrives_byte_for_byte(parts):  # noqa: N802
     targets = [f"{path}?{query}" for path, query in parts]

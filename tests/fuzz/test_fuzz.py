@@ -89,7 +89,7 @@ def _names(data: bytes) -> set[str]:
 
 @every
 def test_j5_j12_an_invented_input_is_a_value_or_a_typed_error(target: Target, seeds: Seeds) -> None:
-    @settings(max_examples=25, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=25, derandomize=True, database=None)
     @given(documents(target, seeds))
     def invented(data: bytes) -> None:
         target.read(data)

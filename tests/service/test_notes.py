@@ -68,7 +68,7 @@ async def test_s0_many_history_ids_in_one_call(tmp_path: Path) -> None:
     async with world(tmp_path, rules=rules, dialect="s0") as (emulator, session):
         jobs = [job async for job in session.run([image(f"{n}") for n in range(20)])]
         assert [job.state for job in jobs] == [JobState.DONE] * 20
-        assert max(emulator.requests.batch_sizes) == 10
+        assert 1 < max(emulator.requests.batch_sizes) <= 10
 
 
 # ---- S1: query by submit id, and the MCP endpoint ------------------------------------------
