@@ -9,15 +9,12 @@ from typing import Any
 from dreamina_async._core.ledger import Entry
 from dreamina_async._runtime.finishing import require_timeout
 from dreamina_async._runtime.hub import Subscription
-from dreamina_async._runtime.jobs import Jobs, charged_in
+from dreamina_async._runtime.jobs import Jobs
 from dreamina_async._runtime.poller import Poller
 from dreamina_async.errors import DreaminaError, JobError, JobTimeout
 from dreamina_async.events import Event, Failed, Saved
 from dreamina_async.models import JobResult, JobState, Progress, QueueInfo
 from dreamina_async.requests import Request
-
-_OWED = frozenset({JobState.INTENT, JobState.ACCEPTED, JobState.READY, JobState.UNKNOWN})
-"""What the next session would take up again."""
 
 
 class Job:
@@ -129,7 +126,7 @@ class Job:
     def _timeout(self, timeout: float | None) -> JobTimeout:
         return JobTimeout(
             f"the job is still {self.state} after {timeout} s; it goes on, and `resume` finds it",
-            charged_in(self.state),
+            self.state.charged,
             self.job_id,
         )
 
@@ -161,10 +158,10 @@ class Job:
             SessionClosed: this is not the session's event loop.
         """
         self._jobs.home.check()
-        if self.state is JobState.DONE or (self._entry.over and self.state not in _OWED):
+        if self.state is JobState.DONE or (self._entry.over and not self.state.owed):
             return  # its last word is said, or is being written
         self._poller.forget(self._entry)
-        charged = charged_in(self.state)
+        charged = self.state.charged
         error = JobError("the job was abandoned by its user", charged, self.job_id)
         self._jobs.abandoned(self._entry, error)
 

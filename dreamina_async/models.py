@@ -9,7 +9,7 @@ from uuid import UUID
 
 from attrs import field, frozen
 
-from dreamina_async.errors import DreaminaError, InvalidRequest
+from dreamina_async.errors import Charged, DreaminaError, InvalidRequest
 from dreamina_async.requests import MediaKind, Request
 
 
@@ -38,7 +38,20 @@ class JobState(StrEnum):
         """Whether nothing more happens to the job in this session."""
         return self in _TERMINAL
 
+    @property
+    def owed(self) -> bool:
+        """Whether files may still come of it: `resume` asks the service, and never sends."""
+        return self in _OWED
 
+    @property
+    def charged(self) -> Charged:
+        """What is known of the job's price from where it stands."""
+        if self is JobState.PLANNED:
+            return "no"
+        return "unknown" if self in (JobState.INTENT, JobState.UNKNOWN) else "yes"
+
+
+_OWED = frozenset({JobState.INTENT, JobState.ACCEPTED, JobState.READY, JobState.UNKNOWN})
 _TERMINAL = frozenset({JobState.DONE, JobState.FAILED, JobState.UNKNOWN, JobState.ABANDONED})
 
 

@@ -36,7 +36,6 @@ from dreamina_async._runtime.finishing import (
     to_completion,
 )
 from dreamina_async._runtime.hub import Subscription
-from dreamina_async._runtime.jobs import charged_in
 from dreamina_async._runtime.journal import Journal, read_records
 from dreamina_async._runtime.parts import Doors, Parts, put_together
 from dreamina_async._runtime.sink import Sink
@@ -751,7 +750,7 @@ def _in_the_last_moment(entry: Entry | None, submit_id: str, timeout: float | No
         raise copy(entry.error)
     raise JobTimeout(
         f"the job is still {entry.state} after {timeout} s; it goes on, and `resume` finds it",
-        charged_in(entry.state),
+        entry.state.charged,
         submit_id,
     )
 

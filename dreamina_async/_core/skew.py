@@ -13,10 +13,10 @@ from dreamina_async.errors import AuthenticationError, DreaminaError
 FURTHEST = 86_400 + 600.0
 """A day is believed, and what a slow reply adds; beyond that it is the reply that errs."""
 
-# within a JSON text the last quotation mark would have a backslash before it
 _EDGE = 4096
 """Bytes at either end of a reply in which its own facts stand: what lies between is its data."""
 
+# within a JSON text the last quotation mark would have a backslash before it
 _SYSTIME = re.compile(rb'"(?:systime|sysTime|svr_time)"\s*:\s*"?([0-9]{10})(?:[0-9]{3})?["\s,}]')
 
 

@@ -20,7 +20,7 @@ from dreamina_async._runtime.finishing import settled
 from dreamina_async._runtime.home import Home
 from dreamina_async._runtime.hub import Hub
 from dreamina_async._runtime.journal import Journal
-from dreamina_async.errors import Charged, DreaminaError, StorageError
+from dreamina_async.errors import DreaminaError, StorageError
 from dreamina_async.models import JobReport, JobState, MediaFile, Statistics
 
 Future = asyncio.Future[None]
@@ -225,7 +225,7 @@ class Jobs:
         """
         if entry.over:
             return
-        charged = error.charged if keep else charged_in(entry.state)
+        charged = error.charged if keep else entry.state.charged
         entry.error = evolve(error, charged=charged, job_id=entry.job_id)
         if keep:
             self._put(entry)
@@ -300,10 +300,3 @@ class Jobs:
 
     def _publish(self, kind: Callable[..., events.Event], entry: Entry, **facts: Any) -> None:
         self.hub.publish(kind(entry.job_id, self.clock.wall(), **facts))
-
-
-def charged_in(state: JobState) -> Charged:
-    """What is known of a job's price from where it stands."""
-    if state is JobState.PLANNED:
-        return "no"
-    return "unknown" if state in (JobState.INTENT, JobState.UNKNOWN) else "yes"

@@ -50,7 +50,7 @@ _LOCK_NAME = ".journal.lock"
 _VERSION = 1
 _URL = "output_url"
 
-_OWED = (JobState.INTENT, JobState.ACCEPTED, JobState.READY, JobState.UNKNOWN)
+_OWED = tuple(state for state in JobState if state.owed)
 
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -110,7 +110,6 @@ class _Item:
 class Journal:
     """The open journal of one output folder."""
 
-    root: Path
     journal_id: str
     _loop: asyncio.AbstractEventLoop
     _connection: sqlite3.Connection
@@ -124,6 +123,11 @@ class Journal:
 
     def __attrs_post_init__(self) -> None:
         self._identity = _identity_of(self.root)
+
+    @property
+    def root(self) -> Path:
+        """The folder that it stands in."""
+        return self.destination.folder
 
     @classmethod
     async def open(
@@ -161,7 +165,7 @@ class Journal:
                 _unlock(lock)
             raise
         writer = writer or ThreadWriter()
-        journal = cls(root, journal_id, loop, connection, lock, marks, writer, destination)
+        journal = cls(journal_id, loop, connection, lock, marks, writer, destination)
         writer.start(journal._commit, connection.close)
         return journal
 

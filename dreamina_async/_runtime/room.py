@@ -16,7 +16,7 @@ from dreamina_async.models import JobState
 JOB_BYTES = 32 << 20
 """For one job: four images of 2.9 MB, or a video of 5 to 15 MB, were seen (protocol notes 8)."""
 
-_COMING = (JobState.INTENT, JobState.ACCEPTED, JobState.READY)
+_COMING = [state for state in JobState if state.owed and not state.terminal]
 
 
 @frozen(eq=False)

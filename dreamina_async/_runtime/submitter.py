@@ -28,7 +28,7 @@ from dreamina_async._core.reconcile import Sight
 from dreamina_async._core.window import Window
 from dreamina_async._runtime.clock import Clock
 from dreamina_async._runtime.decoding import decoded
-from dreamina_async._runtime.jobs import Jobs, charged_in
+from dreamina_async._runtime.jobs import Jobs
 from dreamina_async._runtime.log import extras, log
 from dreamina_async._runtime.pace import HAIR, Pace
 from dreamina_async._runtime.poller import Poller, Spawn
@@ -126,7 +126,7 @@ class Submitter:
         if entry.state is JobState.PLANNED:
             self.jobs.give_up(entry, error, keep=entry.sent_at is not None)
         else:
-            self.jobs.give_up(entry, evolve(error, charged=charged_in(entry.state)))
+            self.jobs.give_up(entry, evolve(error, charged=entry.state.charged))
 
     async def _attempts(self, entry: Entry, turn: object, called_in_round: int) -> None:
         attempt = 0

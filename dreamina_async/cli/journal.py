@@ -27,8 +27,6 @@ from dreamina_async.cli.tables import Row, show_table
 
 _COLUMNS = ("id", "state", "age", "charged", "files", "why it failed, prompt")
 _WIDE = 110
-_NEVER = frozenset({JobState.PLANNED})
-_PERHAPS = frozenset({JobState.INTENT, JobState.UNKNOWN})
 
 
 def resume(common: Common, timeout: float | None) -> int:
@@ -159,7 +157,7 @@ def _what(record: JobRecord) -> str:
 def _charged(record: JobRecord) -> Charged:
     if record.error is not None:
         return record.error.charged
-    return "unknown" if record.state in _PERHAPS else "no" if record.state in _NEVER else "yes"
+    return record.state.charged
 
 
 def _age(seconds: float) -> str:

@@ -19,7 +19,6 @@ from dreamina_async import (
     InsufficientCredit,
     InvalidRequest,
     Job,
-    JobState,
     Statistics,
     StorageError,
     journal_jobs,
@@ -38,7 +37,6 @@ T = TypeVar("T")
 Jobs = AsyncGenerator[Job, None]
 
 _ENDS_THE_RUN = (AuthenticationError, InsufficientCredit, AccountRestricted, StorageError)
-_OWED = frozenset({JobState.INTENT, JobState.ACCEPTED, JobState.READY})
 
 
 def _no_facts(job: Job) -> dict[str, Any]:
@@ -204,7 +202,8 @@ def _label(job: Job, facts: dict[str, Any]) -> str:
 
 async def _owed(out: Folder) -> int | None:
     with suppress(DreaminaError):
-        return sum(record.state in _OWED for record in await journal_jobs(out))
+        states = [record.state for record in await journal_jobs(out)]
+        return sum(state.owed and not state.terminal for state in states)
     return None
 
 

@@ -320,6 +320,4 @@ def plain(request: Request | None) -> dict[str, Any] | None:
 def _charged(state: JobState, error: DreaminaError | None) -> str:
     if error is not None:
         return error.charged
-    if state is JobState.PLANNED:
-        return "no"
-    return "unknown" if state in (JobState.INTENT, JobState.UNKNOWN) else "yes"
+    return state.charged

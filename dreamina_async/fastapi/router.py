@@ -154,7 +154,7 @@ async def read_job(job: FoundJob, request: Request) -> JobOut:
 @_routes.delete("/jobs/{job_id}")
 async def abandon_job(job: FoundJob, request: Request) -> JobOut:
     """Stop tracking a job. The service has no cancel: it goes on there, and costs."""
-    if job.done() and job.state is not JobState.ABANDONED:
+    if job.done() and job.state is not JobState.ABANDONED and not job.state.owed:
         raise Refusal(409, f"the job is over: {job.state}")
     job.abandon()
     out = JobOut.of(job, _jobs_url(request))

@@ -9,7 +9,7 @@ from session_kit import image, ticks, world
 
 from dreamina_async import DreaminaSession, JobError, JobState, TransportError
 from dreamina_async._core.ledger import Entry
-from dreamina_async._runtime.jobs import Jobs, charged_in
+from dreamina_async._runtime.jobs import Jobs
 
 
 def jobs_of(session: DreaminaSession) -> Jobs:
@@ -35,7 +35,7 @@ def entry_in(jobs: Jobs, state: JobState = JobState.PLANNED) -> Entry:
     ],
 )
 def test_what_a_state_says_about_money(state: JobState, charged: str) -> None:
-    assert charged_in(state) == charged
+    assert state.charged == charged
 
 
 async def test_each_waiter_is_woken_once_and_late_ones_need_not_wait(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from attrs import fields
 from fastapi_kit import app_for, client_of, over, served
 from session_kit import SECRET, image, png, rows
 
-from dreamina_async import ImageRequest, VideoRequest
+from dreamina_async import ImageRequest, JobLost, VideoRequest
 from dreamina_async.emulator import Emulator, Fault, Outcome
 from dreamina_async.fastapi import create_router
 from dreamina_async.fastapi.bodies import ImageIn, VideoIn
@@ -205,6 +205,20 @@ async def test_abandoning_stops_the_tracking_and_says_what_it_costs(tmp_path: Pa
             done = await session.generate(image("done"))
             late = await client.delete(f"/jobs/{done.submit_id}")
             assert (late.status_code, "over" in late.json()["detail"]) == (409, True)
+
+
+async def test_a_held_job_can_be_abandoned(tmp_path: Path) -> None:
+    """Nobody looks for it any more: that it was perhaps charged is said all the same."""
+    async with Emulator(speed=600, faults=[Fault(where="generate", what="reset")]) as emulator:
+        app = app_for(emulator, tmp_path, create_router())
+        async with client_of(app) as (client, session):
+            submit_id = str(uuid4())
+            with pytest.raises(JobLost):
+                await session.submit(image(), submit_id=submit_id)
+            answer = await client.delete(f"/jobs/{submit_id}")
+            assert answer.status_code == 200
+            assert (answer.json()["state"], answer.json()["charged"]) == ("abandoned", "unknown")
+    assert rows(tmp_path) == {submit_id: "abandoned"}
 
 
 async def test_the_list_is_paged_and_survives_new_jobs(tmp_path: Path) -> None:
