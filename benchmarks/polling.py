@@ -1,24 +1,21 @@
 """Calls and detection lag of the polling policy, on virtual time.
 
-    python benchmarks/polling.py [--short] [--json FILE]
+    python benchmarks/polling.py [--short] [--out DIR]
 
 The policy is the package's own code; the service and the other ways of polling are in
 `polling_world.py`. Every row of one scenario sees the same jobs with the same seeds.
 """
 
-import argparse
-import json
 import math
 import sys
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 from random import Random
 from statistics import fmean
 from typing import Any
 
 from attrs import asdict, evolve, field, frozen
+from harness import Goal, Tell, main, tell_goals
 from polling_world import (
     BATCH,
     LAWS,
@@ -40,7 +37,6 @@ from polling_world import (
 from dreamina_async._core.ceiling import Ceiling
 from dreamina_async.requests import MediaKind
 
-VERSION = 1
 FIRST_SEED = 1
 _WARM_UP = 0.2
 """The share of a run with arrivals in which the number of pending jobs still settles."""
@@ -186,7 +182,7 @@ def hint_scenarios(total: int) -> Iterator[Scenario]:
 
 # ---- ways of polling -------------------------------------------------------------------
 
-OURS: Client = polled(Ours())
+OURS: Client = polled(Ours)
 
 PLAIN_WAYS: dict[str, Client] = {
     "ours": OURS,
@@ -197,11 +193,11 @@ PLAIN_WAYS: dict[str, Client] = {
 
 CEILING_WAYS: dict[str, Client] = {
     "ours": OURS,
-    "batched, fixed 3 s": polled(Ramp(3.0)),
+    "batched, fixed 3 s": polled(lambda: Ramp(3.0)),
     "batches in turn": in_turn,
 }
 
-PER_JOB: dict[str, Client] = {"per job, 3 s": polled(Ramp(3.0), batch=1)}
+PER_JOB: dict[str, Client] = {"per job, 3 s": polled(lambda: Ramp(3.0), batch=1)}
 """Under a ceiling they queue for it; shown where that ends in reasonable time."""
 
 
@@ -294,20 +290,6 @@ def _shares(scenario: Scenario) -> tuple[tuple[MediaKind, float], ...]:
 
 # ---- goals -----------------------------------------------------------------------------
 
-
-@frozen
-class Goal:
-    """A figure, and what it was to be at most."""
-
-    what: str
-    goal: float
-    figure: float
-
-    @property
-    def met(self) -> bool:
-        return self.figure <= self.goal
-
-
 Results = dict[str, dict[str, Row]]
 
 
@@ -363,8 +345,9 @@ def _hint_goals(ours: dict[str, Row]) -> Iterator[Goal]:
 # ---- the run ---------------------------------------------------------------------------
 
 
-def run(total: int, tell: Callable[[str], None]) -> dict[str, Any]:
+def run(short: bool, tell: Tell) -> dict[str, Any]:
     """Everything, as plain data."""
+    total = 300 if short else 6000
     results: Results = {}
     fluid: dict[str, float | None] = {}
     sets = (
@@ -382,23 +365,19 @@ def run(total: int, tell: Callable[[str], None]) -> dict[str, Any]:
             for row in rows.values():
                 tell(_line(scenario.name, row, fluid[scenario.name]))
     reached = list(goals(results))
-    tell("\nGoals")
-    for goal in reached:
-        word = "met" if goal.met else "MISSED"
-        tell(f"{word:6} {goal.figure:8.2f} <= {goal.goal:<6g} {goal.what}")
+    tell_goals(reached, tell)
     return {
-        "version": VERSION,
         "first_seed": FIRST_SEED,
         "jobs_a_scenario": total,
-        "laws": {kind: asdict(law) | {"k": _round(law.k)} for kind, law in LAWS.items()},
+        "laws": {kind: asdict(law) | {"k": law.k} for kind, law in LAWS.items()},
         "scenarios": {
             name: {
-                "fluid_lag": _round(fluid[name]),
-                "ways": {w: _plain(r) for w, r in rows.items()},
+                "fluid_lag": fluid[name],
+                "ways": {way: asdict(row) for way, row in rows.items()},
             }
             for name, rows in results.items()
         },
-        "goals": [_plain(goal) | {"met": goal.met} for goal in reached],
+        "goals": reached,
     }
 
 
@@ -419,25 +398,34 @@ def _cell(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _plain(value: Any) -> dict[str, Any]:
-    return {name: _round(figure) for name, figure in asdict(value).items()}
+def plot(figures: dict[str, Any], canvas: Any) -> None:
+    """Calls a job against lag: every way, and the bound that age alone cannot beat."""
+    for panel, (kind, lags) in enumerate(_PANELS.items(), 1):
+        axes = canvas.add_subplot(1, 2, panel)
+        bound = figures["laws"][kind]["k"]
+        axes.plot(lags, [max(1.0, bound / lag) / BATCH for lag in lags], "k--", label="bound")
+        for way, label in _LABELS.items():
+            row = figures["scenarios"][f"{kind}s, burst 200"]["ways"][way]
+            axes.plot(row["lag"], row["calls"], "o", label=label)
+        hinted = figures["scenarios"][f"{kind}s, burst 200: all, true"]["ways"]["ours"]
+        axes.plot(hinted["lag"], hinted["calls"], "*", markersize=11, label="ours, with hints")
+        axes.set(xscale="log", yscale="log", title=f"{kind}s, 200 at once")
+        axes.set_xlabel("mean detection lag, seconds")
+        axes.set_ylabel("status calls a job")
+    canvas.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
 
-@cache
-def _round(value: Any) -> Any:
-    return round(value, 4) if isinstance(value, float) else value
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Polling on virtual time.")
-    parser.add_argument("--short", action="store_true", help="fewer jobs; seconds")
-    parser.add_argument("--json", type=Path, help="write every figure here")
-    options = parser.parse_args(arguments)
-    figures = run(300 if options.short else 6000, print)
-    if options.json is not None:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    return 0
+_PANELS: dict[MediaKind, tuple[float, ...]] = {
+    "image": (1.0, 2.0, 4.0, 8.0, 12.0),
+    "video": (1.0, 2.0, 5.0, 10.0, 20.0),
+}
+_LABELS = {
+    "ours": "ours",
+    "per job, 3 s": "a loop a job, 3 s",
+    "per job, ramp": "a loop a job, ramp to 10 s",
+    "batches in turn": "batches in turn",
+}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("polling", run, plot))

@@ -14,6 +14,7 @@ from attrs import Factory, define, evolve, field, frozen
 
 from dreamina_async._core.backoff import first_look_after, next_look_after, spread
 from dreamina_async._core.ceiling import Ceiling
+from dreamina_async._core.foresight import Foresight
 from dreamina_async._core.reconcile import Pending, Sight, reconcile
 from dreamina_async._core.schedule import Ask, Idle, LookAgain, Schedule
 from dreamina_async.models import JobReport, MediaItem, Progress, QueueInfo
@@ -196,18 +197,24 @@ def over_the_ceiling(calls: Iterable[float], rate: float, burst: int) -> float:
 # ---- the clients -----------------------------------------------------------------------
 
 
-@frozen
+@define
 class Ours:
     """The package's own interval functions, called as its poller calls them."""
 
     polling: PollingPolicy = _POLLING
+    foresight: Foresight = Factory(Foresight)
 
     def first(self, job: Job) -> float:
-        return spread(first_look_after(job.sight, self.polling), job.key, 0)
+        outlook = self.foresight.outlook(job.kind)
+        return spread(first_look_after(job.sight, self.polling, outlook), job.key, 0)
 
     def next(self, job: Job, now: float) -> float:
         looks = job.sight.looks_absent + job.sight.looks_same
-        return spread(next_look_after(job.sight, now, self.polling), job.key, looks)
+        outlook = self.foresight.outlook(job.kind)
+        return spread(next_look_after(job.sight, now, self.polling, outlook), job.key, looks)
+
+    def ended(self, before: Sight, now: float) -> None:
+        self.foresight.ended(before, now)
 
 
 @frozen
@@ -223,16 +230,19 @@ class Ramp:
     def next(self, job: Job, now: float) -> float:
         return self.step * min(job.looks + 1, self.longest)
 
+    def ended(self, before: Sight, now: float) -> None:
+        """Nothing to learn."""
+
 
 Intervals = Ours | Ramp
 Client = Callable[[list[Job], Ceiling, Hints], Outcome]
 
 
-def polled(intervals: Intervals, batch: int = BATCH) -> Client:
-    """A client: the real schedule with these intervals."""
+def polled(intervals: Callable[[], Intervals], batch: int = BATCH) -> Client:
+    """A client: the real schedule with these intervals, new in every run."""
 
     def run(jobs: list[Job], ceiling: Ceiling, hints: Hints) -> Outcome:
-        return _Poll(intervals, hints, Schedule(ceiling, batch), Outcome(jobs)).run()
+        return _Poll(intervals(), hints, Schedule(ceiling, batch), Outcome(jobs)).run()
 
     return run
 
@@ -286,12 +296,14 @@ class _Poll:
 
     def _look(self, job: Job, now: float) -> None:
         told = report(job, now, self.hints)
-        job.sight, verdict = reconcile(job.sight, told, now, _POLLING, _RETRYING)
+        before = job.sight
+        job.sight, verdict = reconcile(before, told, now, _POLLING, _RETRYING)
         job.looks += 1
         if isinstance(verdict, Pending):
             self._put(job, now + self.intervals.next(job, now))
         else:
             job.seen_at = now
+            self.intervals.ended(before, now)
             del self._by_key[job.key]
 
 

@@ -38,6 +38,7 @@ from dreamina_async import (
     Settings,
     Submission,
     TransportError,
+    VideoRequest,
 )
 from dreamina_async._core.wire import HttpRequest, HttpResponse
 from dreamina_async._runtime.parts import Doors
@@ -444,3 +445,15 @@ async def test_a_burst_of_jobs_keeps_the_ceiling(tmp_path: Path) -> None:
         assert all(job.outcome is not None for job in jobs)
         check_ceiling(wire.at(HISTORY), 2.0, 3)
         assert emulator.requests.peaks["history"] <= 4
+
+
+async def test_what_jobs_have_shown_spares_calls_for_the_next(tmp_path: Path) -> None:
+    """The emulator forecasts as the real service did: its jobs need a share of the forecast."""
+    async with world(tmp_path, video_running=(119.0, 121.0)) as (emulator, session, wire):
+        calls = [0]
+        for jobs in (1, 6, 1):
+            async for job in session.run(VideoRequest(f"{n}") for n in range(jobs)):
+                check_job(emulator, job)
+            calls.append(len(wire.at(HISTORY)))
+        alone, _, informed = (after - before for before, after in pairwise(calls))
+        assert informed < alone

@@ -13,6 +13,7 @@ from math import inf, sqrt
 from attrs import frozen
 
 from dreamina_async._core.codes import waits_for_slot
+from dreamina_async._core.foresight import LOGGED, Outlook
 from dreamina_async._core.reconcile import Sight
 from dreamina_async.errors import (
     AccountRestricted,
@@ -39,22 +40,19 @@ _FIRST_INTERVALS = 1.5
 """The first look may wait this many intervals: the shortest jobs are few."""
 
 _FORECAST_INTERVALS = 2.0
-"""A wrong forecast must not delay the first look beyond this many intervals."""
-
-_FORECAST_START, _FORECAST_END = 0.37, 1.1
-"""Real run times were 0.37 to 1.1 of the service's own forecast (protocol notes 5.3)."""
+"""A forecast that nothing has proved yet delays the first look by no more intervals than this."""
 
 _SOONEST = 1.0
 """A short forecast brings the first look forward, but no further than this many seconds."""
 
-_STRETCH = 1.5
-"""How far a forecast that has not run out stretches the interval; more would make one that
-is four times too high cost more lag than it saves calls."""
+_STRETCH, _STRETCH_ANNOUNCED = 1.2, 4.0
+"""How far a forecast that has not run out stretches the interval: with more, the end would be
+seen late; but where a state announces it, looks before that state bring nothing."""
 
-_SLOPE = 1.7
+_SLOPE, _SLOPE_ANNOUNCED = 1.7, 6.0
 """The stretch is this times sqrt(time left / median): the best rate is the hazard's root."""
 
-_FINISHING_SECONDS = 5.0
+_FINISHING_SECONDS = 8.0
 """States 42 and 45 last seconds, whatever the kind (ZHI logs)."""
 
 _FINISHING_SHARE = 0.75
@@ -71,18 +69,24 @@ def jitter(key: str, attempt: int) -> float:
     return zlib.crc32(f"{key}:{attempt}".encode()) / 2**32
 
 
-def first_look_after(sight: Sight, policy: PollingPolicy) -> float:
+def first_look_after(sight: Sight, policy: PollingPolicy, outlook: Outlook = LOGGED) -> float:
     """Seconds from the submit to the first look."""
+    return min(policy.max_interval, _first_age(sight, policy, outlook))
+
+
+def _first_age(sight: Sight, policy: PollingPolicy, outlook: Outlook) -> float:
     interval, median = _cadence(sight.kind, policy)
-    forecast = sight.progress.forecast or 0.0
-    hinted = min(_FORECAST_START * forecast, _FORECAST_INTERVALS * interval)
-    wanted = max(_FIRST_INTERVALS * interval, _FIRST_LOOK * median, hinted)
-    if forecast:
-        wanted = min(wanted, max(_SOONEST, _FORECAST_END * forecast))
-    return min(policy.max_interval, wanted)
+    start, end = _window(sight, outlook)
+    unproved = inf if outlook.learnt else _FORECAST_INTERVALS * interval
+    wanted = max(_FIRST_INTERVALS * interval, _FIRST_LOOK * median, min(start, unproved))
+    if end:
+        wanted = min(wanted, max(_SOONEST, end))
+    return wanted
 
 
-def next_look_after(sight: Sight, now: float, policy: PollingPolicy) -> float:
+def next_look_after(
+    sight: Sight, now: float, policy: PollingPolicy, outlook: Outlook = LOGGED
+) -> float:
     """Seconds from this look to the next one.
 
     A look that came free, in a call for others, never brings the first one forward.
@@ -91,26 +95,41 @@ def next_look_after(sight: Sight, now: float, policy: PollingPolicy) -> float:
     if sight.looks_failed:
         return min(policy.max_interval, interval)  # it waits only to be confirmed
     age = now - sight.since
-    wanted = max(_running_interval(sight, age, interval, median), _queue_interval(sight, age))
+    running = _running_interval(sight, age, interval, median, outlook)
+    wanted = max(running, _queue_interval(sight, age))
     if sight.progress.phase is Phase.FINISHING:
-        wanted = min(wanted, _finishing_interval(sight, age, interval, median))
-    return min(policy.max_interval, max(wanted, first_look_after(sight, policy) - age))
+        wanted = min(wanted, _finishing_interval(sight, age, interval, median, outlook))
+    return min(policy.max_interval, max(wanted, _first_age(sight, policy, outlook) - age))
 
 
-def _running_interval(sight: Sight, age: float, interval: float, median: float) -> float:
+def _window(sight: Sight, outlook: Outlook) -> tuple[float, float]:
+    """The ages between which the job should end; zeros if nobody knows."""
+    forecast = (sight.foretold if outlook.learnt else sight.progress.forecast) or 0.0
+    if not outlook.useful:
+        return 0.0, 0.0
+    return outlook.low * forecast, outlook.high * forecast
+
+
+def _running_interval(
+    sight: Sight, age: float, interval: float, median: float, outlook: Outlook
+) -> float:
     """The plain cadence, or while the forecast lasts, one that narrows towards its end."""
     grown = max(interval, age / _AGE_SHARE)
-    left = _FORECAST_END * (sight.progress.forecast or 0.0) - age
+    left = _window(sight, outlook)[1] - age
     if left <= 0:
         return grown
-    narrowing = _SLOPE * interval * sqrt(left / median)
-    return max(interval, min(narrowing, max(_STRETCH * interval, grown)))
+    slope = _SLOPE + outlook.notice * (_SLOPE_ANNOUNCED - _SLOPE)
+    stretch = _STRETCH + outlook.notice * (_STRETCH_ANNOUNCED - _STRETCH)
+    narrowing = slope * interval * sqrt(left / median)
+    return max(interval, min(narrowing, max(stretch * interval, grown)))
 
 
-def _finishing_interval(sight: Sight, age: float, interval: float, median: float) -> float:
+def _finishing_interval(
+    sight: Sight, age: float, interval: float, median: float, outlook: Outlook
+) -> float:
     """Short where the forecast agrees; alone the state is believed mildly, and not for long."""
-    forecast = sight.progress.forecast or 0.0
-    if _FORECAST_START * forecast <= age < _FORECAST_END * forecast:
+    start, end = _window(sight, outlook)
+    if start <= age < end:
         return min(interval, _FINISHING_SECONDS)
     return _FINISHING_SHARE * interval if age < 2 * median else inf
 

@@ -57,6 +57,9 @@ class Sight:
         looks_done: reports in a row that say it succeeded.
         done_since: when the first of these came.
         results: how many results the last report held.
+        looked_at: when the last report that held it came.
+        finishing_since: when a report first said that the end is near, and all since.
+        foretold: the seconds that the service first said it would take.
     """
 
     kind: MediaKind
@@ -73,6 +76,9 @@ class Sight:
     done_since: float | None = None
     results: int = 0
     looked_since: float = -inf
+    looked_at: float | None = None
+    finishing_since: float | None = None
+    foretold: float | None = None
     progress: Progress = field(factory=Progress)
     queue: QueueInfo | None = None
 
@@ -171,9 +177,14 @@ def _noted(sight: Sight, report: JobReport, now: float) -> Sight:
     results = len(report.items)
     same = results == sight.results and sight.same_since is not None
     done = _says_success(report)
+    progress = _progress(sight, report)
+    near = progress.phase is Phase.FINISHING
     return evolve(
         sight,
         seen=True,
+        looked_at=now,
+        finishing_since=(sight.finishing_since or now) if near else None,
+        foretold=sight.foretold or sight.progress.forecast or progress.forecast,
         answered=True,
         looks_absent=0,
         looks_failed=sight.looks_failed + 1 if _says_failed(report) else 0,
@@ -182,7 +193,7 @@ def _noted(sight: Sight, report: JobReport, now: float) -> Sight:
         looks_done=sight.looks_done + 1 if done else 0,
         done_since=(now if sight.done_since is None else sight.done_since) if done else None,
         results=results,
-        progress=_progress(sight, report),
+        progress=progress,
         queue=report.queue or sight.queue,
     )
 

@@ -20,6 +20,7 @@ from dreamina_async._core.backoff import (
 )
 from dreamina_async._core.decode import StatusReply, decode_status
 from dreamina_async._core.encode import IdKind, encode_status
+from dreamina_async._core.foresight import Foresight
 from dreamina_async._core.idkinds import IdKinds, has_both, other_kind
 from dreamina_async._core.ledger import Entry
 from dreamina_async._core.profile import Caller
@@ -88,6 +89,7 @@ class Poller:
     deliver: Deliver
     on_unanswered: Callable[[Entry], bool]
     on_refused: Callable[[DreaminaError], None]
+    foresight: Foresight = field(factory=Foresight)
     _kinds: IdKinds = field(init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event)
     _looks: dict[_Look, None] = field(factory=dict[_Look, None])
@@ -109,7 +111,8 @@ class Poller:
         """Follow a job until it is over."""
         entry.sight = sight
         now = self.clock.monotonic()
-        after = 0.0 if at_once else first_look_after(sight, self.settings.polling)
+        outlook = self.foresight.outlook(sight.kind)
+        after = 0.0 if at_once else first_look_after(sight, self.settings.polling, outlook)
         due = max(now, sight.since + spread(after, entry.job_id, 0))
         self._put(entry, due)
 
@@ -316,6 +319,7 @@ class Poller:
                     self.jobs.progressed(entry)
                 self._again(entry, absent=report is None)
             case Ready(items, missing):
+                self.foresight.ended(before, self.clock.monotonic())
                 self.jobs.ready(entry, report, len(items), missing)
                 self.deliver(entry, items)
             case Over(error) | Lost(error) if entry.finished_at is not None:
@@ -373,10 +377,14 @@ class Poller:
     def _again(self, entry: Entry, *, absent: bool = False) -> None:
         assert entry.sight is not None
         now = self.clock.monotonic()
-        after = next_look_after(entry.sight, now, self.settings.polling)
+        after = self._next_look_after(entry.sight, now)
         looks = entry.sight.looks_absent + entry.sight.looks_same
         other = absent and entry.sight.looks_absent % 2 == 1
         self._put(entry, now + spread(after, entry.job_id, looks), other_id=other)
+
+    def _next_look_after(self, sight: Sight, now: float) -> float:
+        outlook = self.foresight.outlook(sight.kind)
+        return next_look_after(sight, now, self.settings.polling, outlook)
 
     def _overdue(self, entry: Entry, error: DreaminaError) -> bool:
         """Patience with a job that is there, but of which nothing can be learned, ends too."""
@@ -451,7 +459,7 @@ class Poller:
                 return
             self._put(
                 entry,
-                now + next_look_after(entry.sight, now, self.settings.polling),
+                now + self._next_look_after(entry.sight, now),
                 batch=1,
                 other_id=kind == self._kinds.choose(entry),
             )

@@ -20,6 +20,7 @@ from dreamina_async._core.backoff import (
     submit_verdict,
 )
 from dreamina_async._core.codes import error_for
+from dreamina_async._core.foresight import Outlook
 from dreamina_async._core.reconcile import Sight
 from dreamina_async.models import Phase, Progress, QueueInfo
 from dreamina_async.settings import PollingPolicy, RetryPolicy
@@ -36,11 +37,13 @@ seconds = st.floats(0.1, 100)
 @st.composite
 def sights(draw):
     progress = Progress(draw(st.sampled_from(list(Phase))), forecast=draw(odd_floats))
+    foretold = draw(odd_floats)
     queue = st.none() | st.builds(QueueInfo, odd_ints, odd_ints, odd_ints, odd_floats, odd_floats)
     return Sight(
         draw(kinds),
         since=0.0,
         looks_failed=draw(st.integers(0, 2)),
+        foretold=foretold,
         progress=progress,
         queue=draw(queue),
     )
@@ -52,12 +55,15 @@ def policies(draw):
     return PollingPolicy(**{name: draw(seconds) for name in names})
 
 
-@given(sights(), st.floats(0, 1e7), policies())
-def test_no_fact_takes_an_interval_out_of_the_policy(sight, age, policy):
+outlooks = st.builds(Outlook, st.floats(0, 1e6), st.floats(0, 1e6), st.floats(0, 1), st.booleans())
+
+
+@given(sights(), st.floats(0, 1e7), policies(), outlooks)
+def test_no_fact_takes_an_interval_out_of_the_policy(sight, age, policy, outlook):
     interval = policy.image_interval if sight.kind == "image" else policy.video_interval
     least = min(0.75 * interval, 5.0, policy.max_interval)
-    assert least <= next_look_after(sight, age, policy) <= policy.max_interval
-    assert min(least, 1.0) <= first_look_after(sight, policy) <= policy.max_interval
+    assert least <= next_look_after(sight, age, policy, outlook) <= policy.max_interval
+    assert min(least, 1.0) <= first_look_after(sight, policy, outlook) <= policy.max_interval
 
 
 def sight(kind="image", phase=Phase.GENERATING, queue=None, forecast=None, **facts):
@@ -104,7 +110,7 @@ def test_the_first_look_in_figures(kind, forecast, after):
     ("kind", "forecast", "age", "after"),
     [
         ("image", None, 1.0, 5.0),  # a free look does not bring the first one forward
-        ("image", 60.0, 10.0, 6.0),  # stretched by a half while the forecast lasts
+        ("image", 60.0, 10.0, 4.8),  # stretched by a fifth while the forecast lasts
         ("image", 60.0, 60.0, 4.300697),  # 1.7 intervals times the root of 6 s in 15
         ("image", 60.0, 65.0, 4.0),  # never below the interval
         ("image", 60.0, 70.0, 4.0),  # run out
@@ -123,10 +129,10 @@ def test_the_next_look_in_figures(kind, forecast, age, after):
 @pytest.mark.parametrize(
     ("forecast", "age", "after"),
     [
-        (200.0, 100.0, 5.0),  # the forecast agrees
-        (100.0, 37.0, 5.0),
+        (200.0, 100.0, 8.0),  # the forecast agrees
+        (100.0, 37.0, 8.0),
         (100.0, 36.0, 9.0),  # it does not yet
-        (100.0, 109.0, 5.0),
+        (100.0, 109.0, 8.0),
         (100.0, 1.1 * 100, 9.0),  # nor any more
         (None, 30.0, 9.0),
         (None, 239.0, 9.0),
@@ -136,6 +142,37 @@ def test_the_next_look_in_figures(kind, forecast, age, after):
 def test_a_video_about_to_finish_in_figures(forecast, age, after):
     one = sight("video", phase=Phase.FINISHING, forecast=forecast)
     assert next_look_after(one, age, POLLING) == pytest.approx(after)
+
+
+@pytest.mark.parametrize(
+    ("notice", "age", "after"),
+    [
+        (0.0, 20.0, 20.0),  # nothing ends before 0.4 of 100 s
+        (0.0, 60.0, 4.8),  # then the cadence, and a fifth more
+        (1.0, 60.0, 16.0),  # a state will announce the end: four times the cadence
+        (0.5, 60.0, 10.4),
+        (1.0, 89.0, 6.196773),  # it narrows: 6 intervals times the root of 1 s in 15
+        (1.0, 90.0, 4.5),  # and past its end only age counts
+    ],
+)
+def test_what_has_been_learnt_spares_looks(notice, age, after):
+    one = evolve(sight(), foretold=100.0)
+    wait = next_look_after(one, age, POLLING, Outlook(0.4, 0.9, notice))
+    assert wait == pytest.approx(after, abs=1e-6)
+
+
+def test_what_scatters_tells_nothing():
+    told, blind = evolve(sight(), foretold=100.0), sight()
+    for age in (1.0, 10.0, 50.0, 200.0):
+        wait = next_look_after(told, age, POLLING, Outlook(0.1, 0.9, 1.0))
+        assert wait == next_look_after(blind, age, POLLING)
+
+
+def test_a_learnt_forecast_counts_from_the_first_one_that_was_told():
+    """The service may count it down."""
+    late = evolve(sight(forecast=20.0), foretold=100.0)
+    assert next_look_after(late, 10.0, POLLING, Outlook(0.4, 0.9)) == 30.0
+    assert next_look_after(late, 70.0, POLLING, Outlook(0.4, 0.9)) == pytest.approx(4.8)
 
 
 def test_short_intervals_of_a_policy_are_kept():
