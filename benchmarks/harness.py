@@ -53,16 +53,21 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def interleaved(
-    ways: Mapping[str, Callable[[], Sample]], rounds: int, tell: Tell, seed: int = 1
+    ways: Mapping[str, Callable[[], Sample]],
+    rounds: int,
+    tell: Tell,
+    seed: int = 1,
+    patience: float = 10.0,
 ) -> dict[str, list[Sample]]:
     """Run every way once a round, in an order that differs from round to round.
 
     A machine drifts within minutes; two ways that are compared must feel the same drift.
+    Before each run the machine is waited for, `patience` seconds at the most.
     """
     random, samples = Random(seed), {name: list[Sample]() for name in ways}
     for number in range(rounds):
         for name in random.sample(list(ways), len(ways)):
-            settle()
+            settle(patience)
             samples[name].append(ways[name]())
             told = ", ".join(f"{key} {value:.3g}" for key, value in samples[name][-1].items())
             tell(f"round {number + 1}  {name:32} {told}")
