@@ -1,8 +1,8 @@
 """All benchmarks, one after another, each in a process of its own.
 
-python benchmarks/run.py                            # about half an hour; writes results/
-python benchmarks/run.py --short --out /tmp/figures # minutes: that every one runs
-python benchmarks/run.py --only downloads polling
+python benchmarks/run.py                            # a quarter of an hour; writes results/
+python benchmarks/run.py --short --out figures # minutes: that every one runs
+python benchmarks/run.py --only polling scale
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 from harness import RESULTS
 
 HERE = Path(__file__).parent
-NAMES = ("polling", "sockets", "delivery", "downloads", "submitting", "scale", "peers")
+NAMES = ("polling", "sockets", "submitting", "scale", "peers")
 
 
 def main() -> int:
