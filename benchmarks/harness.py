@@ -197,9 +197,12 @@ def write(name: str, figures: dict[str, Any], plot: Plot, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(figures, indent=1, ensure_ascii=False)
     (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError:
+        _tell("no plot: python -m pip install --group benchmark")
+        return
     # the same figures give the same bytes
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none", "font.size": 9}):
         canvas = Figure(figsize=(8, 4.5), layout="constrained")

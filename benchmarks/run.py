@@ -1,7 +1,7 @@
 """All benchmarks, one after another, each in a process of its own.
 
 python benchmarks/run.py                            # a quarter of an hour; writes results/
-python benchmarks/run.py --short --out figures # minutes: that every one runs
+python benchmarks/run.py --short --out figures   # minutes: that every one runs
 python benchmarks/run.py --only polling scale
 """
 

@@ -150,9 +150,9 @@ async def test_c5_the_last_waiter_goes_away(tmp_path: Path) -> None:
 
 
 async def test_generate_with_a_timeout(tmp_path: Path) -> None:
-    async with world(tmp_path, outcome=Outcome(run_seconds=120)) as (emulator, session):
+    async with world(tmp_path, outcome=Outcome(run_seconds=1800)) as (emulator, session):
         with pytest.raises(JobTimeout) as caught:
-            await session.generate(image(), timeout=0.1)
+            await session.generate(image(), timeout=1.5)
         assert isinstance(caught.value, TimeoutError)
         assert caught.value.charged == "yes"
         job = await session.submit(image(), submit_id=caught.value.job_id)
