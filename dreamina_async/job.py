@@ -108,9 +108,10 @@ class Job:
             DreaminaError: the session has ended, or the submit was refused.
         """
         require_timeout(timeout)
+        self._jobs.home.check()
         try:
             async with asyncio.timeout(timeout):
-                await self.until_over()
+                await self._jobs.until_over(self._entry)
         except TimeoutError:
             if not self._entry.over:
                 raise self._timeout(timeout) from None

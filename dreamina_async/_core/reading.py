@@ -31,7 +31,8 @@ _MAX_URL = 8192
 
 # Strings are skipped whole. The closing quote is optional, so an unterminated string is one
 # match to the end of the text instead of one attempt per quote inside it.
-_STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{},]', re.DOTALL)
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_BRACKET = re.compile(r"[\[\]{}]")
 _LOG_ID = re.compile(rb'"log_?[iI]d"\s*:\s*"([0-9A-Za-z_-]{8,64})"')
 _URL = re.compile(
     r"""(https?:(?:\\?/){2})(?:[^\s"'<>/\\@]*@)?([^\s"'<>/\\?#]*)[^\s"'<>]*""",
@@ -158,21 +159,14 @@ def _parse(body: bytes) -> object:
 
 def _check_size(text: str) -> None:
     # Before the parser sees it: a document of 100 000 levels ends in RecursionError (M17).
-    depth = nodes = 0
-    for tokens, match in enumerate(_STRUCTURE.finditer(text), start=1):
-        first = text[match.start()]
-        if first in "[{":
-            depth += 1
-            nodes += 1
-        elif first == ",":
-            nodes += 1
-        elif first != '"':
-            depth -= 1
+    marks = _STRING.sub("", text)
+    depth = 0
+    for bracket in _BRACKET.findall(marks):
+        depth += 1 if bracket in "[{" else -1
         if depth > MAX_DEPTH:
             raise _Refused(f"more than {MAX_DEPTH} levels")
-        # Each value brings at most two strings, one opening and one closing bracket, one comma.
-        if nodes >= MAX_NODES or tokens > 5 * MAX_NODES:
-            raise _Refused(f"more than {MAX_NODES} values")
+    if sum(map(marks.count, "[{,")) >= MAX_NODES:
+        raise _Refused(f"more than {MAX_NODES} values")
 
 
 def _float(text: str) -> float | Unreadable:

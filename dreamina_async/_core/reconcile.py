@@ -15,7 +15,7 @@ A report never moves a job that is over: terminal states absorb (see `ledger`).
 
 from math import inf
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from dreamina_async._core.codes import failure_for
 from dreamina_async.errors import DreaminaError, JobFailed, JobLost
@@ -35,6 +35,9 @@ _QUEUEING, _QUEUE_FAILED = 1, 4
 _LOOKS_TO_FAIL = 2
 _LOOKS_TO_FAIL_WHILE_RUNNING = 3
 _LOOKS_TO_SETTLE = 3
+
+_UNTOLD = Progress()
+"""Shared by all jobs of which no report has come yet."""
 
 
 @frozen
@@ -79,7 +82,7 @@ class Sight:
     looked_at: float | None = None
     finishing_since: float | None = None
     foretold: float | None = None
-    progress: Progress = field(factory=Progress)
+    progress: Progress = _UNTOLD
     queue: QueueInfo | None = None
 
 

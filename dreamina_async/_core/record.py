@@ -158,21 +158,21 @@ def _listed(record: Reader) -> tuple[str, ...]:
 
 
 def _created(record: Reader, task: Reader) -> float | None:
-    for reader in (record, task, *_item_tasks(record)):
-        found = reader.unix_seconds("created_time", "create_time")
-        if found is not None:
-            return found
-    return None
+    names = ("created_time", "create_time")
+    found = record.unix_seconds(*names) or task.unix_seconds(*names)
+    if found is not None:
+        return found
+    times = (one.unix_seconds(*names) for one in _item_tasks(record))
+    return next((one for one in times if one is not None), None)
 
 
 def _finished(record: Reader, task: Reader, status: int | None) -> float | None:
     found = record.unix_seconds("finish_time") or task.unix_seconds("finish_time")
-    tasks = _item_tasks(record)
-    if found is not None or status in _RUNNING or not tasks:
+    if found is not None or status in _RUNNING:
         return found
-    times = [one.unix_seconds("finish_time") for one in tasks]
+    times = [one.unix_seconds("finish_time") for one in _item_tasks(record)]
     known = [one for one in times if one is not None]
-    return max(known) if len(known) == len(times) else None
+    return max(known, default=None) if len(known) == len(times) else None
 
 
 def _item_tasks(record: Reader) -> list[Reader]:

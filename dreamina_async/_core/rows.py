@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from attrs import fields
@@ -22,7 +23,7 @@ from dreamina_async.models import (
     canonical_submit_id,
     check_history_id,
 )
-from dreamina_async.requests import request_from_dict, request_to_dict
+from dreamina_async.requests import Request, request_from_dict, request_to_dict
 
 Row = Mapping[str, Any]
 
@@ -120,15 +121,14 @@ def entry_from_rows(row: Row, media: Iterable[Row], root: Path, url: str | None 
 
 def _entry(row: Row, media: Iterable[Row], root: Path, url: str | None) -> Entry:
     _check_job(row)
-    folder = root / folder_name(row["submit_id"], row["history_id"])
-    request = request_from_dict(json.loads(row["request"])) if row["request"] else None
+    job_id, submit_id = row["job_id"], row["submit_id"]
     return Entry(
-        job_id=row["job_id"],
-        kind=row["kind"],
+        job_id=job_id,
+        kind="video" if row["kind"] == "video" else "image",  # one text for all
         state=JobState(row["state"]),
         created_at=row["created_at"],
-        request=request,
-        submit_id=row["submit_id"],
+        request=_request(json.loads(row["request"])) if row["request"] else None,
+        submit_id=job_id if submit_id == job_id else submit_id,
         history_id=row["history_id"],
         error=_error_from_dict(json.loads(row["error"])) if row["error"] else None,
         sent_at=row["sent_at"],
@@ -136,8 +136,24 @@ def _entry(row: Row, media: Iterable[Row], root: Path, url: str | None) -> Entry
         finished_at=row["finished_at"],
         saved_at=row["saved_at"],
         missing=row["missing"],
-        saved=tuple(_media_file(one, folder, url) for one in media),
+        saved=_saved(row, list(media), root, url),
     )
+
+
+def _request(data: Mapping[str, Any]) -> Request:
+    """What was asked for; a hundred thousand jobs share the names of a few models and ratios."""
+    values = {**data}
+    for name, value in values.items():
+        if isinstance(value, str) and name != "prompt":
+            values[name] = intern(value)
+    return request_from_dict(values)
+
+
+def _saved(row: Row, media: list[Row], root: Path, url: str | None) -> tuple[MediaFile, ...]:
+    if not media:  # most jobs that are resumed: a path is dear
+        return ()
+    folder = root / folder_name(row["submit_id"], row["history_id"])
+    return tuple(_media_file(one, folder, url) for one in media)
 
 
 def _check_job(row: Row) -> None:

@@ -39,12 +39,8 @@ class Idle:
     """Nothing to do until something is put in."""
 
 
-@define
-class _Place:
-    due: float
-    kind: IdKind
-    serial: int
-    batch: int
+_Place = tuple[float, int, Key, int]
+"""When, in which order, who, and how many may share the call."""
 
 
 @define
@@ -53,10 +49,8 @@ class Schedule(Generic[Key]):
 
     ceiling: Ceiling
     batch: int = 10
-    _places: dict[Key, _Place] = field(factory=dict)
-    _heaps: dict[IdKind, list[tuple[float, int, Key]]] = field(
-        factory=lambda: {"history": [], "submit": []}
-    )
+    _places: dict[Key, _Place[Key]] = field(factory=dict)
+    _heaps: dict[IdKind, list[_Place[Key]]] = field(factory=lambda: {"history": [], "submit": []})
     _serials: "count[int]" = field(factory=count)
 
     def __len__(self) -> int:
@@ -71,9 +65,9 @@ class Schedule(Generic[Key]):
             kind: calls hold one kind of id only.
             batch: how many may share its call; below ten after a refused batch.
         """
-        serial = next(self._serials)
-        self._places[key] = _Place(due, kind, serial, min(batch or self.batch, self.batch))
-        heapq.heappush(self._heaps[kind], (due, serial, key))
+        place = (due, next(self._serials), key, min(batch or self.batch, self.batch))
+        self._places[key] = place
+        heapq.heappush(self._heaps[kind], place)
 
     def drop(self, keys: Iterable[Key]) -> None:
         """Forget keys; unknown ones are ignored."""
@@ -99,20 +93,19 @@ class Schedule(Generic[Key]):
                 tops.append((heap[0][0], heap[0][1], kind))
         return min(tops)[2] if tops else None
 
-    def _trim(self, heap: list[tuple[float, int, Key]]) -> None:
+    def _trim(self, heap: list[_Place[Key]]) -> None:
         """Drop the places that a later `put` or `drop` has overtaken."""
         while heap and not self._is_current(heap[0]):
             heapq.heappop(heap)
 
-    def _is_current(self, top: tuple[float, int, Key]) -> bool:
-        place = self._places.get(top[2])
-        return place is not None and place.serial == top[1]
+    def _is_current(self, top: _Place[Key]) -> bool:
+        return self._places.get(top[2]) is top
 
     def _pop_batch(self, kind: IdKind) -> list[Key]:
         heap, keys, room = self._heaps[kind], list[Key](), self.batch
         while heap and len(keys) < room:
             if self._is_current(heap[0]):
-                batch = self._places[heap[0][2]].batch
+                batch = heap[0][3]
                 if keys and batch <= len(keys):
                     break
                 room = min(room, batch)

@@ -23,7 +23,8 @@ from dreamina_async._runtime.journal import Journal
 from dreamina_async.errors import DreaminaError, StorageError
 from dreamina_async.models import JobReport, JobState, MediaFile, Statistics
 
-Future = asyncio.Future[None]
+Waiters = dict[Entry, list[asyncio.Future[None]]]
+"""Made only where somebody waits: most of a hundred thousand jobs need none."""
 
 
 @define
@@ -72,8 +73,8 @@ class Jobs:
     """Why nothing more is submitted, once that is so."""
     on_slot: list[Callable[[Entry], None]] = field(factory=list)
     """Called when a job has left the service, so that another may enter."""
-    _accepted: dict[Entry, Future] = field(factory=dict)
-    _over: dict[Entry, Future] = field(factory=dict)
+    _accepted: Waiters = field(factory=dict)
+    _over: Waiters = field(factory=dict)
 
     def folder(self, entry: Entry) -> Path:
         """Where the job's files stand."""
@@ -254,12 +255,12 @@ class Jobs:
     async def until_accepted(self, entry: Entry) -> None:
         """Return when the submit's outcome is known."""
         if entry.state in (JobState.PLANNED, JobState.INTENT) and not entry.over:
-            await settled(self._future(self._accepted, entry))
+            await _told(self._accepted, entry)
 
     async def until_over(self, entry: Entry) -> None:
         """Return when nothing more happens to the job in this session."""
         if not entry.over:
-            await settled(self._future(self._over, entry))
+            await _told(self._over, entry)
 
     def statistics(self) -> Statistics:
         """A frozen snapshot."""
@@ -267,16 +268,10 @@ class Jobs:
 
     # ---- inside ------------------------------------------------------------------------
 
-    def _future(self, waiters: dict[Entry, Future], entry: Entry) -> Future:
-        """Made only when somebody waits: most of a hundred thousand jobs need none."""
-        if entry not in waiters:
-            waiters[entry] = asyncio.get_running_loop().create_future()
-        return waiters[entry]
-
-    def _wake(self, waiters: dict[Entry, Future], entry: Entry) -> None:
-        future = waiters.pop(entry, None)
-        if future is not None and not future.done():
-            future.set_result(None)
+    def _wake(self, waiters: Waiters, entry: Entry) -> None:
+        for future in waiters.pop(entry, ()):
+            if not future.done():
+                future.set_result(None)
 
     def _end(self, entry: Entry) -> None:
         entry.over = True
@@ -300,3 +295,15 @@ class Jobs:
 
     def _publish(self, kind: Callable[..., events.Event], entry: Entry, **facts: Any) -> None:
         self.hub.publish(kind(entry.job_id, self.clock.wall(), **facts))
+
+
+async def _told(waiters: Waiters, entry: Entry) -> None:
+    """Wait on a future of one's own: whoever leaves takes that along, and nobody else's."""
+    future = asyncio.get_running_loop().create_future()
+    waiters.setdefault(entry, []).append(future)
+    try:
+        await future
+    finally:
+        others = waiters.get(entry, [])
+        if future in others:  # it was cancelled, and nobody was told
+            others.remove(future)

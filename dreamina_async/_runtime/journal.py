@@ -313,7 +313,7 @@ def _select(
     rows = connection.execute(
         f"SELECT * FROM jobs WHERE {where} ORDER BY created_at, rowid",  # noqa: S608
         values,
-    ).fetchall()
+    )
     return [_entry(connection, row, destination) for row in rows]
 
 

@@ -7,6 +7,7 @@ again under the same id; and a waiter who goes away takes nothing with him that 
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
 from functools import partial
@@ -74,6 +75,10 @@ class Submitter:
         factory=lambda: {"image": Window(), "video": Window()}
     )
     _slots: asyncio.Semaphore = field(init=False)
+    _lines: defaultdict[tuple[MediaKind, bool], asyncio.Lock] = field(
+        factory=lambda: defaultdict(asyncio.Lock)
+    )
+    """The first of each line looks whether it may go; thousands behind it are left asleep."""
     _stirred: asyncio.Event = field(factory=asyncio.Event)
     _lost: set[str] = field(factory=set)
     """Jobs whose request was sent in this session, and never answered."""
@@ -134,7 +139,8 @@ class Submitter:
         verdict: SubmitVerdict | None = SubmitVerdict(Step.RETRY)
         while verdict is not None:
             again = attempt > 0 or entry.maybe_sent
-            await self._until_it_may_go(entry, called_in_round, again=again)
+            async with self._lines[entry.kind, again]:
+                await self._until_it_may_go(entry, called_in_round, again=again)
             async with self._slots:
                 free = await self.room.look()
                 if entry.over or self._turns.get(entry) is not turn:  # nothing was sent
