@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import deque
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from .front import Exchange, Service
 from .uploadserver import UPLOAD_PATH, receive_upload
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .faults import Fault
     from .jobs import MediaFile
 
@@ -127,17 +130,22 @@ async def _stream(
     """Send a large file piece by piece, without ever joining its parts."""
     reply = web.StreamResponse(status=status, headers=headers)
     reply.content_length = stop - start
-    await reply.prepare(exchange.request)
+    with contextlib.suppress(ConnectionError):  # a client may leave when it likes
+        await reply.prepare(exchange.request)
+        for piece in _pieces(file, start, stop):
+            await reply.write(piece)
+            exchange.sent += len(piece)
+        await reply.write_eof()
+    return reply
+
+
+def _pieces(file: MediaFile, start: int, stop: int) -> Iterator[memoryview]:
     position = 0
     for part in file.parts:
         view = memoryview(part)[max(0, start - position) : max(0, stop - position)]
         for offset in range(0, len(view), _PIECE):
-            piece = view[offset : offset + _PIECE]
-            await reply.write(piece)
-            exchange.sent += len(piece)
+            yield view[offset : offset + _PIECE]
         position += len(part)
-    await reply.write_eof()
-    return reply
 
 
 def _read_range(asked: str, size: int) -> tuple[int, int] | None:

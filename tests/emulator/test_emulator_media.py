@@ -263,3 +263,15 @@ async def test_records_can_be_made_to_err_about_their_files(start):
     (file,) = wire.emulator.media("v-1")
     assert origin["md5"] != file.md5
     assert (origin["width"], origin["size"]) == (file.width, file.size + 1)
+
+
+async def test_a_client_that_leaves_in_the_midst_is_no_error_of_the_emulator(start, caplog):
+    wire = await start(image_bytes=24_000_000)
+    url = large(await image(wire))["image_url"]
+    async with wire.http.get(URL(url, encoded=True)) as reply:
+        await reply.content.readexactly(1000)
+        reply.close()
+    await wire.emulator.until(lambda: len(wire.emulator.requests.to("media")) == 1)
+    assert wire.emulator.requests.to("media")[0].bytes_sent < 24_000_000
+    assert (await wire.get(url))[0] == 200
+    assert not caplog.records
