@@ -99,21 +99,6 @@ def _busy_and_all() -> tuple[int, int]:
     return sum(ticks) - ticks[3] - ticks[4], sum(ticks)
 
 
-def child(command: Sequence[str], **options: Any) -> Sample:
-    """Run a program to its end: wall and CPU seconds, and the peak of its memory in bytes.
-
-    Raises:
-        RuntimeError: it failed.
-    """
-    began = time.perf_counter()
-    pid = os.posix_spawnp(command[0], list(command), options.pop("env", os.environ), **options)
-    _, status, usage = os.wait4(pid, 0)
-    if code := os.waitstatus_to_exitcode(status):
-        raise RuntimeError(f"{command[0]} ended with {code}")
-    wall, cpu = time.perf_counter() - began, usage.ru_utime + usage.ru_stime
-    return {"wall": wall, "cpu": cpu, "peak": usage.ru_maxrss * 1024}
-
-
 # ---- goals -----------------------------------------------------------------------------
 
 

@@ -1,6 +1,6 @@
 """All benchmarks, one after another, each in a process of its own.
 
-python benchmarks/run.py                            # a quarter of an hour; writes results/
+python benchmarks/run.py                            # twenty-five minutes; writes results/
 python benchmarks/run.py --short --out figures   # minutes: that every one runs
 python benchmarks/run.py --only polling scale
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from harness import RESULTS
 
 HERE = Path(__file__).parent
-NAMES = ("polling", "sockets", "submitting", "scale", "peers")
+NAMES = ("polling", "sockets", "submitting", "scale", "peers", "downloads", "delivery")
 
 
 def main() -> int:
