@@ -1,19 +1,16 @@
 """Puts a file's provenance into the part file, before it gets its final name."""
 
-import hashlib
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from dreamina_async._core.content import ContentCheck
 from dreamina_async._core.embed import NotUnderstood, Piece, embedded
 from dreamina_async._runtime.disk import Disk
-from dreamina_async._runtime.files import Files, PartFile
+from dreamina_async._runtime.files import CheckedWriter, Files, PartFile, writing
 from dreamina_async._runtime.log import extras, log
 from dreamina_async._runtime.sink import Written
-from dreamina_async.errors import IncompleteDownload, StorageError
+from dreamina_async.errors import IncompleteDownload
 from dreamina_async.requests import MediaKind
 
 _BLOCK = 1 << 20
@@ -33,10 +30,8 @@ async def with_provenance(
         StorageError: the disk refuses.
     """
     try:
-        return await files.run(_rewrite, files.disk, part, written, kind, facts)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageError(f"cannot write: {reason}", path=str(part.path)) from error
+        with writing(part.path):
+            return await files.run(_rewrite, files.disk, part, written, kind, facts)
     except (NotUnderstood, IncompleteDownload) as why:
         log.warning(
             "job %s: nothing was embedded: %s", job_id, why, extra=extras(why, job_id=job_id)
@@ -65,17 +60,9 @@ def _write(
     disk: Disk, path: Path, blocks: Iterable[bytes], kind: MediaKind, *, durable: bool
 ) -> Written:
     """Checked on the way like a download: a mistake of ours must not spoil what was paid for."""
-    check, digest, size = ContentCheck(kind), hashlib.sha256(), 0
-    with io.BufferedWriter(disk.create(path)) as file:
-        for block in blocks:
-            digest.update(block)
-            check.feed(block)
-            size += file.write(block)
-        facts = check.finish(size)
-        file.flush()
-        if durable:
-            disk.sync(file.fileno())
-    return Written(facts, digest.hexdigest())
+    with CheckedWriter(disk.create(path), kind) as file:
+        file.writelines(blocks)
+        return file.finish(disk, file.tell(), durable=durable)
 
 
 def _blocks(source: BinaryIO, pieces: Iterable[Piece]) -> Iterator[bytes]:

@@ -45,7 +45,7 @@ _EDGE = 16
 _SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
-class _CheckedWriter(io.BufferedWriter):
+class CheckedWriter(io.BufferedWriter):
     """Digests and checks what passes through, in the thread that writes it."""
 
     def __init__(self, raw: io.RawIOBase, kind: MediaKind) -> None:
@@ -59,6 +59,15 @@ class _CheckedWriter(io.BufferedWriter):
             self.check.feed(piece)
             self.write(piece)
 
+    def finish(self, disk: Disk, size: int | None, *, durable: bool) -> Written:
+        """Check the whole, bring it to the disk, and close."""
+        facts = self.check.finish(size)
+        self.flush()
+        if durable:
+            disk.sync(self.fileno())
+        self.close()
+        return Written(facts, self.digest.hexdigest())
+
 
 @define(eq=False)
 class PartFile:
@@ -66,7 +75,7 @@ class PartFile:
 
     path: Path
     durable: bool
-    _writer: _CheckedWriter
+    _writer: CheckedWriter
     _file: AsyncBufferedIOBase
     _files: "Files"
 
@@ -77,7 +86,7 @@ class PartFile:
             IncompleteDownload: they are not what this kind of file holds.
             StorageError: the disk refuses.
         """
-        with _storage(self.path):
+        with writing(self.path):
             await to_completion(self._file.writelines(pieces))
 
     async def finish(self, size: int | None) -> Written:
@@ -90,16 +99,11 @@ class PartFile:
             IncompleteDownload: it is cut short or damaged.
             StorageError: the disk refuses.
         """
-        with _storage(self.path):
+        with writing(self.path):
             return await self._files.run(self._finish, size)
 
     def _finish(self, size: int | None) -> Written:
-        facts = self._writer.check.finish(size)
-        self._writer.flush()
-        if self.durable:
-            self._files.disk.sync(self._writer.fileno())
-        self._writer.close()
-        return Written(facts, self._writer.digest.hexdigest())
+        return self._writer.finish(self._files.disk, size, durable=self.durable)
 
     async def md5(self) -> str:
         """The finished file's MD5, as few records state it: read again rather than always kept.
@@ -107,7 +111,7 @@ class PartFile:
         Raises:
             StorageError: it cannot be read.
         """
-        with _storage(self.path):
+        with writing(self.path):
             return await self._files.run(_digest_of, self.path, _md5)
 
     async def publish(self, final: Path, sha256: str) -> Path:
@@ -117,7 +121,7 @@ class PartFile:
             The name it got: a numbered one if another file stands there; the same content
             already there counts as ours.
         """
-        with _storage(final):
+        with writing(final):
             return await self._files.run(self._publish, final, sha256)
 
     def _publish(self, final: Path, sha256: str) -> Path:
@@ -175,7 +179,7 @@ class Files:
         path = folder / f".{name}{_PART_SUFFIX}"
         loop = asyncio.get_running_loop()
         opening = self._start(_open_writer, self.disk, path, kind, durable)
-        with _storage(path):
+        with writing(path):
             try:
                 writer = await outlast(opening)
             except asyncio.CancelledError:
@@ -190,7 +194,7 @@ class Files:
         Raises:
             StorageError: the disk refuses.
         """
-        with _storage(path):
+        with writing(path):
             await self.run(_write_json, self.disk, path, data, durable)
 
     async def prepare_folder(self, folder: Path) -> None:
@@ -199,12 +203,12 @@ class Files:
         Raises:
             StorageError: they cannot.
         """
-        with _storage(folder):
+        with writing(folder):
             await self.run(_prepare_folder, self.disk, folder)
 
     async def clean_folder(self, folder: Path) -> None:
         """Remove the part files that a crash left in a job's folder."""
-        with _storage(folder):
+        with writing(folder):
             await self.run(_clean_folder, self.disk, folder)
 
     async def are_whole(self, files: Sequence[tuple[MediaFile, bool]]) -> list[bool]:
@@ -260,7 +264,7 @@ class Files:
         self._pool.shutdown(wait=True)
 
 
-class _storage:  # noqa: N801 - reads as a function
+class writing:  # noqa: N801 - reads as a function
     """Turns the operating system's refusals into ours, once, at this boundary."""
 
     def __init__(self, path: Path) -> None:
@@ -367,16 +371,16 @@ class _ImageFile:
             self._file.close()
 
 
-def _open_writer(disk: Disk, path: Path, kind: MediaKind, durable: bool) -> _CheckedWriter:
+def _open_writer(disk: Disk, path: Path, kind: MediaKind, durable: bool) -> CheckedWriter:
     _refuse_link(path.parent)
     if not path.parent.is_dir():
         disk.make_folder(path.parent)
         if durable:  # the folder's own entry, too
             disk.sync_folder(path.parent.parent)
-    return _CheckedWriter(disk.create(path), kind)
+    return CheckedWriter(disk.create(path), kind)
 
 
-def _throw_away(disk: Disk, writer: _CheckedWriter, path: Path) -> None:
+def _throw_away(disk: Disk, writer: CheckedWriter, path: Path) -> None:
     try:
         writer.close()
     except OSError:

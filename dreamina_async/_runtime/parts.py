@@ -14,6 +14,7 @@ from dreamina_async._runtime.destinations import open_store
 from dreamina_async._runtime.discreet import DiscreetTransport
 from dreamina_async._runtime.disk import Disk
 from dreamina_async._runtime.downloader import Downloader
+from dreamina_async._runtime.fetcher import Fetcher
 from dreamina_async._runtime.files import Files
 from dreamina_async._runtime.home import Home
 from dreamina_async._runtime.hub import Hub
@@ -108,16 +109,19 @@ def put_together(
     jobs = Jobs(Ledger(), journal, Hub(home), clock, journal.destination.root, home)
     pace = Pace(clock, jobs.counters, settings.retrying)
     questions = Questions(jobs, transport, caller, settings.retrying, pace, spawn)
-    downloader = Downloader(
+    originals = Originals(questions)
+    fetcher = Fetcher(
         jobs,
         transport,
         sink,
         clock,
         settings,
         pace,
+        originals,
         refresh=lambda entry: poller.refresh(entry),
-        originals=Originals(questions),
+        heard=lambda place: downloader.release(place),
     )
+    downloader = Downloader(jobs, sink, clock, settings, originals, fetcher)
 
     def deliver(entry: Entry, items: tuple[MediaItem, ...]) -> None:
         supervisor.spawn(downloader.deliver, entry, items)

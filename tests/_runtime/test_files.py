@@ -238,7 +238,7 @@ cancelled = pytest.mark.parametrize(
 async def test_C6_a_cancelled_write_has_ended_before_discard(  # noqa: N802
     files, folder, cancel, monkeypatch
 ):
-    gate = Gate(monkeypatch, module._CheckedWriter, "writelines")
+    gate = Gate(monkeypatch, module.CheckedWriter, "writelines")
     part = await files.open_part(folder, "0-1", "image", durable=False)
     order = []
     real = module._throw_away
@@ -740,7 +740,7 @@ async def test_f7_too_many_open_files_do_not_make_the_others_missing(files, tmp_
 async def test_F13_a_slow_disk_does_not_hold_up_the_loop(  # noqa: N802
     files, make, monkeypatch
 ):
-    gate = Gate(monkeypatch, module._CheckedWriter, "writelines")
+    gate = Gate(monkeypatch, module.CheckedWriter, "writelines")
     task = asyncio.create_task(make())
     await gate.arrival()
     for _ in range(100):  # the loop turns while the thread is stuck
