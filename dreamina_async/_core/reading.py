@@ -238,7 +238,7 @@ class Reader:
 
     def raw(self, name: str) -> Value:
         """The field as it is; None if absent or contradicted."""
-        if self.conflicts(name):
+        if isinstance(self.value, Conflicted) and name in self.value.names:
             self.note(name, Unreadable("two different values"))
             return None
         return self.value.get(name)
