@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         JobLost,
         JobTimeout,
         JournalLocked,
+        LeaseLost,
         ProtocolError,
         RateLimited,
         ServiceUnavailable,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
         SubmitWaits,
     )
     from dreamina_async.export import EXPORT_COLUMNS, ExportFormat, export_journal
+    from dreamina_async.gate import Gate
     from dreamina_async.images import ImageData, ImageRef, ImageSource
     from dreamina_async.job import Job
     from dreamina_async.models import (
@@ -124,6 +126,7 @@ _HOME = {
         "JobLost",
         "JobTimeout",
         "JournalLocked",
+        "LeaseLost",
         "ProtocolError",
         "RateLimited",
         "ServiceUnavailable",
@@ -146,6 +149,7 @@ _HOME = {
         "Submitted",
     ),
     "export": ("EXPORT_COLUMNS", "ExportFormat", "export_journal"),
+    "gate": ("Gate",),
     "job": ("Job",),
     "images": (
         "ImageRef",
@@ -208,6 +212,7 @@ __all__ = [
     "Failed",
     "FileSaved",
     "Finished",
+    "Gate",
     "HostRefused",
     "ImageData",
     "ImageModel",
@@ -227,6 +232,7 @@ __all__ = [
     "JobState",
     "JobTimeout",
     "JournalLocked",
+    "LeaseLost",
     "MediaFile",
     "MediaItem",
     "Phase",

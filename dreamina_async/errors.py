@@ -7,6 +7,7 @@
     ├── StorageError                               make room on the disk, or mend the folder
     │   ├── JournalLocked                          another process works in this folder
     │   └── AccountMismatch                        this folder belongs to another account
+    ├── LeaseLost                                  nothing: another worker of the fleet has the job
     ├── TransportError                             no usable reply reached us
     │   └── TransportTimeout  (also TimeoutError)
     ├── ProtocolError                              a reply we cannot read
@@ -156,6 +157,11 @@ class JournalLocked(StorageError):
 @define(slots=False)
 class AccountMismatch(StorageError):
     """The credentials are of another account than the one whose jobs stand in this folder."""
+
+
+@define(slots=False)
+class LeaseLost(DreaminaError):
+    """A worker of a fleet no longer holds what it works on; nothing was sent by it."""
 
 
 @define(slots=False)

@@ -23,6 +23,7 @@ from dreamina_async._core.config import (
 from dreamina_async._core.destination import Destination
 from dreamina_async._core.encode import IdKind, check_region
 from dreamina_async._core.ledger import Entry
+from dreamina_async._core.owner import account_mark
 from dreamina_async._core.profile import Caller, caller_for
 from dreamina_async._runtime.account import Account, CreditHistory
 from dreamina_async._runtime.destinations import destination_of
@@ -39,6 +40,7 @@ from dreamina_async._runtime.hub import Subscription
 from dreamina_async._runtime.journal import Journal, read_records
 from dreamina_async._runtime.parts import Doors, Parts, put_together
 from dreamina_async._runtime.sink import Sink
+from dreamina_async._runtime.submitter import first_sight
 from dreamina_async.catalogue import ImageModel, VideoModel
 from dreamina_async.credentials import Credentials, Region
 from dreamina_async.credits import Credits, DailyGrant, EntryKind
@@ -51,6 +53,7 @@ from dreamina_async.errors import (
     SessionClosed,
 )
 from dreamina_async.export import ExportFormat, export_journal
+from dreamina_async.gate import Gate, OpenGate
 from dreamina_async.images import ImageRef, ImageSource, image_of
 from dreamina_async.job import Job
 from dreamina_async.models import (
@@ -89,6 +92,7 @@ class DreaminaSession:
         journal_dir: the local folder for the journal of an object store; None takes the one
             that `journal_folder` names.
         settings: how to behave.
+        gate: whom to ask before anything is sent, where sessions share an account.
 
     Raises:
         InvalidRequest: a value that cannot be right.
@@ -106,11 +110,13 @@ class DreaminaSession:
         output_dir: str | os.PathLike[str] | None = None,
         journal_dir: str | os.PathLike[str] | None = None,
         settings: Settings | None = None,
+        gate: Gate | None = None,
     ) -> None:
         login = credentials if credentials is not None else Credentials.from_env()
         base = base_url or os.environ.get("DREAMINA_BASE_URL") or None
         folder = output_dir or os.environ.get("DREAMINA_OUTPUT_DIR") or _DEFAULT_OUTPUT_DIR
         rules = settings or Settings()
+        self._gate = gate or OpenGate()
         self._settings = evolve(rules, proxy=rules.proxy or Proxy.from_env())
         self._caller: Caller = caller_for(login.in_region(region), base, self._settings.dialect)
         self._destination = destination_of(folder, journal_dir)
@@ -178,6 +184,7 @@ class DreaminaSession:
                 spawn=self._spawn,
                 on_crash=self._crashed,
                 on_refused=self._lost_login,
+                gate=self._gate,
             )
         except BaseException:
             await journal.aclose()
@@ -296,7 +303,9 @@ class DreaminaSession:
 
     # ---- submitting --------------------------------------------------------------------
 
-    async def submit(self, request: Request, *, submit_id: str | None = None) -> Job:
+    async def submit(
+        self, request: Request, *, submit_id: str | None = None, perhaps_sent: bool = False
+    ) -> Job:
         """Bring one job to the service; returns when it has accepted it.
 
         A lost reply is looked up, never answered by a second submit. Cancelled before
@@ -306,6 +315,8 @@ class DreaminaSession:
             request: what to make.
             submit_id: the job's UUID, if you want to know it beforehand. The same one again
                 returns the job already known, also after a crash, and is never charged twice.
+            perhaps_sent: somebody else may have sent this id, and nobody knows whether it
+                arrived: it is looked up first, and sent only as `RetryPolicy.unanswered` says.
 
         Raises:
             InvalidRequest: the region lacks the model, or the id belongs to another request.
@@ -317,7 +328,7 @@ class DreaminaSession:
             SessionClosed: the session is not open.
         """
         parts = self._require_open()
-        entry, was_over = await self._launch(parts, request, submit_id)
+        entry, was_over = await self._launch(parts, request, submit_id, doubtful=perhaps_sent)
         entry.waiters += 1
         try:
             await parts.jobs.until_accepted(entry)
@@ -436,6 +447,8 @@ class DreaminaSession:
         request: Request,
         submit_id: str | None,
         budget: Budget | None = None,
+        *,
+        doubtful: bool = False,
     ) -> tuple[Entry, bool]:
         """The job's entry, on its way; and whether it had ended before."""
         if not isinstance(request, ImageRequest | VideoRequest):
@@ -448,7 +461,13 @@ class DreaminaSession:
                 _check_same(entry, request)
                 if entry.request is not None and not entry.over:
                     entry.request = request  # should it be sent again: it has the images' bytes
+                if doubtful and entry.state in (JobState.PLANNED, JobState.UNKNOWN):
+                    self._look_for(parts, entry)
                 return entry, entry.over and not self._revive(parts, entry, request, budget)
+        if doubtful and submit_id is not None:
+            entry = self._new_entry(parts, request, submit_id)
+            self._look_for(parts, entry)
+            return entry, False
         parts.submitter.check_open()
         submit_id = submit_id or str(self._doors.new_id())
         if budget is not None:
@@ -464,6 +483,14 @@ class DreaminaSession:
         )
         parts.jobs.ledger.add(entry)
         return entry
+
+    def _look_for(self, parts: Parts, entry: Entry) -> None:
+        """Somebody else may have sent it, up to this moment."""
+        entry.over, entry.error, entry.maybe_sent = False, None, True
+        entry.sent_at = parts.jobs.clock.wall()
+        parts.jobs.ledger.move(entry, JobState.INTENT)
+        parts.jobs.remember(entry)
+        parts.poller.track(entry, first_sight(entry, parts.jobs.clock), at_once=True)
 
     def _revive(self, parts: Parts, entry: Entry, request: Request, budget: Budget | None) -> bool:
         """A known job that was never sent, or refused unpaid, is sent now."""
@@ -511,6 +538,8 @@ class DreaminaSession:
     ) -> Job:
         """Track a job that was submitted elsewhere; its files are fetched like any other's.
 
+        One that this session had given up is tracked anew.
+
         Args:
             submit_id: its client-made UUID.
             history_id: the service's id; one of the two is enough.
@@ -540,6 +569,8 @@ class DreaminaSession:
             )
             parts.jobs.ledger.add(entry)
             parts.supervisor.spawn(parts.recall.settle, entry)
+        else:
+            parts.recall.again(entry)
         return self._job(parts, entry)
 
     def _job(self, parts: Parts, entry: Entry) -> Job:
@@ -632,6 +663,22 @@ class DreaminaSession:
         images = await questions.ask(encode_image_config, decode_image_config)
         videos = await questions.ask(encode_video_config, decode_video_config)
         return (*images, *videos)
+
+    async def account(self, salt: str) -> str | None:
+        """A mark of the account that the login is, to tell one account from another by.
+
+        Args:
+            salt: the same salt gives the same account the same mark, with whichever login; from
+                the mark alone nothing can be learned of the account.
+
+        Returns:
+            None if the service does not say whose login it is.
+
+        Raises:
+            DreaminaError: the call failed.
+        """
+        uid = await self._require_open().owner.ask()
+        return None if uid is None else account_mark(uid, salt)
 
     # ---- credit ------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ ROOT = Path(dreamina_async.__file__).parent
 LAYERS = {
     "errors": 0,
     "credentials": 1,
+    "gate": 1,
     "proxies": 1,
     "catalogue": 2,
     "credits": 2,

@@ -30,6 +30,7 @@ BASES = {
     "StorageError": (DreaminaError,),
     "JournalLocked": (StorageError,),
     "AccountMismatch": (StorageError,),
+    "LeaseLost": (DreaminaError,),
     "TransportError": (DreaminaError,),
     "TransportTimeout": (TransportError, TimeoutError),
     "ProtocolError": (DreaminaError,),

@@ -61,14 +61,19 @@ class Owner:
             self._account = None  # the next reply that names one is right
         if self._account is None or self._login_known:
             return
-        uid = await self._ask()
+        uid = await self.ask()
         if uid is None:  # then the next submit's reply will tell
             return
         if self._mark(uid) != self._account:
             raise AccountMismatch(_ADVICE, "no", path=str(self.journal.root))
         self._remember_login()
 
-    async def _ask(self) -> str | None:
+    async def ask(self) -> str | None:
+        """Whose login it is; None if the service does not say.
+
+        Raises:
+            DreaminaError: it answers nobody now.
+        """
         try:
             return await self.questions.ask(encode_user, decode_user)
         except (RateLimited, ServiceUnavailable):

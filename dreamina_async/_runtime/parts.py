@@ -37,6 +37,7 @@ from dreamina_async._runtime.transport import AiohttpTransport, Transport
 from dreamina_async._runtime.uploader import Uploader
 from dreamina_async._runtime.writer import ThreadWriter, Writer
 from dreamina_async.errors import DreaminaError
+from dreamina_async.gate import Gate
 from dreamina_async.models import MediaItem
 from dreamina_async.settings import Settings
 
@@ -84,6 +85,7 @@ def put_together(
     spawn: Spawn,
     on_crash: Callable[[BaseException], None],
     on_refused: Callable[[DreaminaError], None],
+    gate: Gate,
 ) -> Parts:
     """Make every part and introduce it to those it needs; nothing runs yet.
 
@@ -97,6 +99,7 @@ def put_together(
         spawn: starts a task for somebody outside; raises if the session is not open.
         on_crash: called when a part fails in a way that nobody expected.
         on_refused: called when the service no longer knows the login.
+        gate: who is asked before anything is sent.
     """
     clock = CorrectedClock(doors.clock())
     loopback = is_loopback_url(caller.site.api)
@@ -138,6 +141,7 @@ def put_together(
         deliver=deliver,
         on_unanswered=lambda entry: submitter.resubmit(entry),
         on_refused=on_refused,
+        gate=gate,
     )
     uploader = Uploader(transport, files, caller, clock, settings, pace, supervisor.spawn)
     proof = Proof(journal, clock, doors.boot)
@@ -153,6 +157,7 @@ def put_together(
         spawn=supervisor.spawn_errand,
         upload=uploader.upload_all,
         room=Room(files, jobs, settings.downloading.reserve and sink is files),
+        gate=gate,
         heard=owner.heard,
     )
     return Parts(

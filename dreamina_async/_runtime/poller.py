@@ -52,6 +52,7 @@ from dreamina_async.errors import (
     ServiceUnavailable,
     StorageError,
 )
+from dreamina_async.gate import Gate, OpenGate
 from dreamina_async.models import JobReport, JobState, MediaItem
 from dreamina_async.settings import Settings
 
@@ -90,6 +91,7 @@ class Poller:
     on_unanswered: Callable[[Entry], bool]
     on_refused: Callable[[DreaminaError], None]
     foresight: Foresight = field(factory=Foresight)
+    gate: Gate = field(factory=OpenGate)
     _kinds: IdKinds = field(init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event)
     _looks: dict[_Look, None] = field(factory=dict[_Look, None])
@@ -234,10 +236,11 @@ class Poller:
         left: Callable[[], None],
     ) -> None:
         counters = self.jobs.counters
-        counters.status_calls += 1
-        counters.status_ids += len(asked)
-        request = encode_status(asked, kind, self.caller, self.clock.wall())
         try:
+            await self.gate.before_look()
+            counters.status_calls += 1
+            counters.status_ids += len(asked)
+            request = encode_status(asked, kind, self.caller, self.clock.wall())
             response = await self.transport.send(request, left)
             self.pace.heard()
             decode = partial(decode_status, ids=asked, now=self.clock.wall())

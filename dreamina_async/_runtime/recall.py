@@ -66,6 +66,12 @@ class Recall:
         self.poller.check_open()
         return self._adopt(entry, complete=complete)
 
+    def again(self, entry: Entry) -> None:
+        """What this session had given up, and is owed all the same, is tracked anew."""
+        if entry.over and entry.state in (JobState.ACCEPTED, JobState.READY, JobState.UNKNOWN):
+            entry.over = False
+            self._take_up(entry, complete=False)
+
     async def settle(self, entry: Entry) -> None:
         """Merge what the journal knows of a job that was just attached, then track it."""
         try:

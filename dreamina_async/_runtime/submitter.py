@@ -43,6 +43,7 @@ from dreamina_async.errors import (
     StorageError,
     TransportError,
 )
+from dreamina_async.gate import Gate, OpenGate
 from dreamina_async.images import ImageData, ImageRef
 from dreamina_async.models import JobReport, JobState
 from dreamina_async.requests import MediaKind, Request
@@ -69,6 +70,7 @@ class Submitter:
     spawn: Spawn
     upload: Upload
     room: Room
+    gate: Gate = field(factory=OpenGate)
     heard: Callable[[str, str | None], None] = lambda _, __: None
     """Called with a job's id and the user id that the reply to its submit names."""
     _windows: dict[MediaKind, Window] = field(
@@ -183,9 +185,13 @@ class Submitter:
         assert entry.submit_id is not None
         since = self.clock.monotonic()
         await self.jobs.intend(entry)
-        if entry.over:  # given up while that was written: nothing was sent
+        refusal = None if entry.over else await self._asked(entry.submit_id)
+        if entry.over:  # given up meanwhile: nothing was sent
             if entry.error is not None and entry.state is JobState.INTENT:
                 self._take_back(entry, entry.error)
+            return None
+        if refusal is not None:
+            self._turn_away(entry, refusal, final=False)
             return None
         try:
             reply = await self._post(entry, images, called_in_round)
@@ -193,6 +199,14 @@ class Submitter:
             return self._judge(entry, error, attempt)
         self._troubles = 0
         await self._accept(entry, reply, since)
+        return None
+
+    async def _asked(self, submit_id: str) -> DreaminaError | None:
+        """Why the gate does not let it out."""
+        try:
+            await self.gate.admit(submit_id)
+        except DreaminaError as error:
+            return error
         return None
 
     async def _post(
@@ -240,6 +254,8 @@ class Submitter:
             stop = self.jobs.stopped
         if stop is not None:
             raise evolve(stop, charged="no")
+        if not self.gate.may_leave(submit_id):
+            raise TransportError("the gate has closed before it left", sent=False)
         self.jobs.journal.mark_sent(submit_id)
 
     async def _accept(self, entry: Entry, reply: SubmitReply, since: float) -> None:

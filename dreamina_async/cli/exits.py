@@ -9,6 +9,7 @@ from dreamina_async import (
     InsufficientCredit,
     InvalidRequest,
     JobTimeout,
+    LeaseLost,
     StorageError,
 )
 
@@ -44,6 +45,7 @@ _STATUS_OF: tuple[tuple[type[Exception], Exit], ...] = (
     (InsufficientCredit, Exit.CREDIT),
     (BudgetReached, Exit.CREDIT),
     (JobTimeout, Exit.PENDING),
+    (LeaseLost, Exit.PENDING),
     (DreaminaError, Exit.FAILED),
 )
 
