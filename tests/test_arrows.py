@@ -32,7 +32,7 @@ LAYERS = {
     "export": 7,
     "session": 7,
 }
-EDGES = {"cli", "fastapi", "otel", "gallery", "pytest_plugin", "emulator", "__main__"}
+EDGES = {"cli", "fastapi", "fleet", "otel", "gallery", "pytest_plugin", "emulator", "__main__"}
 PURE = {
     "errors",
     "credentials",
@@ -57,6 +57,7 @@ HOMES = {
     "aiofiles": {"_runtime.files"},
     "obstore": {"_runtime.objects"},
     "sqlite3": {"_runtime.journal"},
+    "dbos": {"fleet.dbos_engine"},
 }
 SERVER = {"aiohttp", "yarl"}
 """What the emulator serves with."""
@@ -122,7 +123,7 @@ def _wrong_ours(name, target):
     if here in EDGES:
         private = here != there and any(part.startswith("_") for part in target.split(".") if part)
         own_or_public = there in (here, "") or (there, here) == ("cli", "__main__")
-        public = own_or_public or target in ("emulator", "gallery")
+        public = own_or_public or target in ("emulator", "fleet", "gallery")
         return None if public and not private else arrow
     if there not in LAYERS:
         return arrow

@@ -18,6 +18,8 @@ HEAVY = (
     "fastapi",
     "sqlite3",
     "asyncio",
+    "dbos",
+    "sqlalchemy",
 )
 
 
@@ -48,6 +50,11 @@ def test_the_pytest_plugin_loads_without_a_network_library():
     added = modules_after("import dreamina_async.pytest_plugin") - loaded
     assert "dreamina_async.pytest_plugin" in added
     assert not added & {"aiohttp", "aiofiles", "anyio", "yarl", "sqlite3"}
+
+
+def test_only_who_runs_a_fleet_loads_its_engine():
+    loaded = modules_after("import dreamina_async.fleet, dreamina_async.fastapi")
+    assert not loaded & {"dbos", "sqlalchemy"}
 
 
 @pytest.mark.parametrize("command", [["--help"], ["--version"]])
