@@ -347,6 +347,169 @@ def emulator(
     return serve(host, port, speed, dialect, common.output())
 
 
+fleet: App = App(
+    name="fleet",
+    help="Share runs among workers on many machines: one database, nothing paid twice.",
+    help_format="plaintext",
+    help_epilogue=(
+        "On one machine: dreamina-async fleet init --out run1, then enqueue prompts.csv, then "
+        "work, as often as you like at once. On many, give all of them --db postgresql://..."
+    ),
+)
+app.command(fleet)
+
+
+@fleet.command(name="init", help_epilogue="Example: dreamina-async fleet init --out /shared/run1")
+def fleet_init(
+    *,
+    account: Annotated[str, Parameter(help="What to call it; its login stays here.")] = "default",
+    workers: Annotated[
+        int, Parameter(help="How many may work for it at once.", validator=_POSITIVE)
+    ] = 3,
+    in_flight: Annotated[
+        int, Parameter(help="Its jobs between submit and files, over all workers.")
+    ] = 20,
+    rate: Annotated[
+        float, Parameter(help="Its status calls a second, over all workers.", validator=_POSITIVE)
+    ] = 1.0,
+    db: opt.Database = None,
+    common: Common = _NO_COMMON,
+) -> int:
+    """Make a fleet's database, and say where files go and what an account may do; again to change.
+
+    --out is a folder that all workers reach, or an object store.
+    """
+    from dreamina_async.cli.fleet import init
+    from dreamina_async.fleet import Account
+
+    limits = Account(label=account, workers=workers, in_flight=in_flight, rate=rate)
+    return init(db, limits, common)
+
+
+@fleet.command(name="enqueue", help_epilogue="Example: dreamina-async fleet enqueue prompts.csv")
+def fleet_enqueue(
+    manifest: Annotated[
+        Path, Parameter(help=".jsonl, .csv, .tsv (with a header) or .txt (a prompt a line).")
+    ],
+    /,
+    *,
+    account: Annotated[str, Parameter(help="Which account pays.")] = "default",
+    name: Annotated[str, Parameter(help="To find the run by.")] = "",
+    shard: Annotated[
+        int, Parameter(help="Prompts that go to a worker at once.", validator=_POSITIVE)
+    ] = 50,
+    prompt_column: Annotated[
+        str, Parameter(help="Column that holds the prompts, in any case.", group=opt.RUN)
+    ] = "prompt",
+    skip_invalid: Annotated[
+        bool, Parameter(help="Leave bad rows out instead of stopping.", group=opt.RUN, negative=())
+    ] = False,
+    kind: Annotated[
+        Literal["image", "video"] | None,
+        Parameter(help="For rows without a column 'kind'.", group=opt.REQUEST),
+    ] = None,
+    model: opt.Model = None,
+    ratio: opt.Ratio = None,
+    resolution: opt.Resolution = None,
+    count: opt.Count = None,
+    negative_prompt: opt.NegativePrompt = None,
+    seed: opt.Seed = None,
+    duration: opt.Duration = None,
+    db: opt.Database = None,
+    common: Common = _NO_COMMON,
+) -> int:
+    """Put a file of prompts into the queue; prints the run's id. Columns are those of `bulk`.
+
+    The same rows for the same account are the same run: enqueued again, nothing is sent twice,
+    and prompts that are held are looked for once more.
+    """
+    from dreamina_async.cli.fleet import enqueue
+
+    defaults = given(
+        kind=kind,
+        model=model,
+        ratio=ratio,
+        resolution=resolution,
+        count=count,
+        negative_prompt=negative_prompt,
+        seed=seed,
+        duration=duration,
+    )
+    reading = {"prompt_column": prompt_column, "defaults": defaults}
+    where = {"account": account, "name": name or manifest.name, "shard": shard}
+    return enqueue(db, manifest, reading, where, skip_invalid, common)
+
+
+@fleet.command(name="work", help_epilogue="Example: dreamina-async fleet work --stay")
+def fleet_work(
+    *,
+    account: Annotated[
+        str,
+        Parameter(
+            help="For which account; the login of one called NAME is in DREAMINA_SESSIONID_NAME."
+        ),
+    ] = "default",
+    stay: Annotated[
+        bool, Parameter(help="Wait for more when there is nothing left.", **opt.FLAG)
+    ] = False,
+    lease: opt.Lease = 60.0,
+    db: opt.Database = None,
+    common: Saving = _NO_SAVING,
+) -> int:
+    """Work until nothing is left. Run it as often as you like, on any machine, at any time.
+
+    Ctrl-C hands its work back to the others; killed, it is missed after a minute, and they go
+    on with what it had. --out is for a machine that sees the fleet's folder elsewhere.
+    """
+    from dreamina_async.cli.fleet import WorkOptions, work
+
+    return work(db, WorkOptions(account=account, stay=stay, lease=lease), common)
+
+
+@fleet.command(name="status", help_epilogue="Example: dreamina-async fleet status --follow")
+def fleet_status(
+    run: Annotated[
+        str | None, Parameter(help="Its id, the id's beginning, or its name; else all.")
+    ] = None,
+    /,
+    *,
+    follow: Annotated[bool, Parameter(help="Until it is over.", **opt.FLAG)] = False,
+    db: opt.Database = None,
+    common: Common = _NO_COMMON,
+) -> int:
+    """Show how runs stand, and who works."""
+    from dreamina_async.cli.fleet import status
+
+    return status(db, run, follow, common)
+
+
+@fleet.command(name="reap", help_epilogue="Example: dreamina-async fleet reap --lease 10")
+def fleet_reap(
+    *, lease: opt.Lease = 60.0, db: opt.Database = None, common: Common = _NO_COMMON
+) -> int:
+    """Put the work of silent workers back into the queue now; workers do so by themselves."""
+    from dreamina_async.cli.fleet import reap
+
+    return reap(db, lease, common)
+
+
+@fleet.command(
+    name="results", help_epilogue="Example: dreamina-async fleet results 6702d87 --to r.jsonl"
+)
+def fleet_results(
+    run: Annotated[str, Parameter(help="Its id, the id's beginning, or its name.")],
+    /,
+    *,
+    to: Annotated[Path | None, Parameter(help="A file for it; else it is printed.")] = None,
+    db: opt.Database = None,
+    common: Common = _NO_COMMON,
+) -> int:
+    """Write what has become of each prompt, in the manifest's order: one JSON object a line."""
+    from dreamina_async.cli.fleet import results
+
+    return results(db, run, to, common)
+
+
 @app.command(help_epilogue="Example: dreamina-async login --check")
 def login(
     *,

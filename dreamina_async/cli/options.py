@@ -153,6 +153,21 @@ MaxCredits = Annotated[
     Parameter(help="Submit no job that would bring the expected cost above this.", group=RUN),
 ]
 
+Database = Annotated[
+    str | None,
+    Parameter(
+        help="sqlite:///PATH or postgresql://... Else DREAMINA_FLEET_DB, sqlite:///fleet.db.",
+        group=EVERYWHERE,
+    ),
+]
+Lease = Annotated[
+    float,
+    Parameter(
+        help="Seconds of silence after which a worker counts as dead; the same everywhere.",
+        validator=_above_zero,
+    ),
+]
+
 
 def given(**fields: Any) -> dict[str, Any]:
     """The fields that were set; the others keep the library's defaults."""

@@ -61,10 +61,21 @@ def event_named(process, name):
 
 # ---- imports ---------------------------------------------------------------------------
 
-HEAVY = {"aiohttp", "sqlite3", "keyring", "rich.live", "rich.progress", "dreamina_async.session"}
+HEAVY = {
+    "aiohttp",
+    "sqlite3",
+    "keyring",
+    "rich.live",
+    "rich.progress",
+    "dreamina_async.session",
+    "dbos",
+}
 
 
-@pytest.mark.parametrize("tokens", [["--help"], ["--version"], ["bulk", "--help"], ["paint"]])
+@pytest.mark.parametrize(
+    "tokens",
+    [["--help"], ["--version"], ["bulk", "--help"], ["fleet", "work", "--help"], ["paint"]],
+)
 def test_help_and_version_import_nothing_heavy(tokens):
     code = f"""
 import sys

@@ -48,6 +48,10 @@ def seen(cli, emulator, monkeypatch, tmp_path):
     tour("models")
     tour("gallery", "o")
     tour("export", "o", "--to", "jobs.jsonl")
+    for words in (("init",), ("enqueue", "rows.txt"), ("status",), ("reap",)):
+        tour("fleet", *words)
+    tour("fleet", "results", "rows.txt")
+    tour("fleet", "results", "rows.txt", "--to", "results.jsonl")
     tour("login", "--stdin")
     return tour("logout")
 
