@@ -3,15 +3,20 @@
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Annotated, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, Unpack
 
 from fastapi import Depends
 from fastapi.requests import HTTPConnection
 
 from dreamina_async import Credentials, DreaminaSession, Region, SessionClosed, Settings
 
+if TYPE_CHECKING:
+    from dreamina_async.fleet import Fleet
+
 _STATE = "dreamina"
 """`request.state.dreamina` is the session."""
+_FLEET = "dreamina_fleet"
+"""`request.state.dreamina_fleet` is the fleet."""
 
 
 class SessionOptions(TypedDict, total=False):
@@ -32,6 +37,7 @@ def lifespan(
     make: Callable[..., DreaminaSession] = DreaminaSession,
     *,
     resume: bool = True,
+    fleet: str | None = None,
     **options: Unpack[SessionOptions],
 ) -> Lifespan:
     """A lifespan that holds one session open: `FastAPI(lifespan=lifespan(output_dir="out"))`.
@@ -42,8 +48,13 @@ def lifespan(
     Args:
         make: makes the session, when the app starts; called with the options.
         resume: take up what an earlier run of the app left behind. It costs nothing.
+        fleet: a fleet's database, in place of a session: replicas of the app put runs into it and
+            see what became of them (`FleetDep`), and `dreamina-async fleet work` does the work.
         options: as of `DreaminaSession`.
     """
+
+    if fleet is not None:
+        return _with_fleet(fleet)
 
     @asynccontextmanager
     async def with_session(app: Any) -> AsyncGenerator[Mapping[str, Any]]:
@@ -53,6 +64,18 @@ def lifespan(
             yield {_STATE: session}
 
     return with_session
+
+
+def _with_fleet(db: str) -> Lifespan:
+    @asynccontextmanager
+    async def with_fleet(app: Any) -> AsyncGenerator[Mapping[str, Any]]:
+        from dreamina_async.fleet import Fleet
+
+        async with Fleet(db) as fleet:
+            await fleet.status()  # an app without its fleet had better not start
+            yield {_FLEET: fleet}
+
+    return with_fleet
 
 
 def get_session(connection: HTTPConnection) -> DreaminaSession:
@@ -69,3 +92,21 @@ def get_session(connection: HTTPConnection) -> DreaminaSession:
 
 SessionDep = Annotated[DreaminaSession, Depends(get_session)]
 """The type of a handler's parameter that is to be the app's session."""
+
+
+def get_fleet(connection: HTTPConnection) -> "Fleet":
+    """The app's fleet; tests put another in its place by `app.dependency_overrides`.
+
+    Raises:
+        SessionClosed: the app was not started with `lifespan(fleet=...)`.
+    """
+    fleet: Fleet | None = getattr(connection.state, _FLEET, None)
+    if fleet is None:
+        raise SessionClosed("the app has no fleet: give it `lifespan=lifespan(fleet=...)`")
+    return fleet
+
+
+if TYPE_CHECKING:
+    FleetDep = Annotated[Fleet, Depends(get_fleet)]
+else:  # FastAPI reads it when an app is made, and most apps have no engine installed
+    FleetDep = Annotated[Any, Depends(get_fleet)]
