@@ -13,7 +13,7 @@ from dreamina_async import ImageRequest
 from dreamina_async.emulator import Emulator
 from dreamina_async.fleet import Account
 from dreamina_async.fleet.engine import Engine
-from dreamina_async.fleet.folder import Place
+from dreamina_async.fleet.folder import Place, digest_of
 from dreamina_async.fleet.lease import Fence, Lease
 from dreamina_async.fleet.plan import plan
 from dreamina_async.fleet.store import Database, Store
@@ -94,7 +94,7 @@ async def scene(
     store = Store(database)
     out = out or str(folder / "out")
     store.accounts.create(out, [Account(rate=1000)])
-    planned = plan(requests, "default", store.accounts.facts()["salt"])
+    planned = plan(requests, "default", store.accounts.facts()["salt"], digest_of)
     store.runs.add(planned, "test")
     async with Emulator(speed=600) as emulator:
         yield Scene(store, folder, out, emulator, planned.run)

@@ -105,9 +105,11 @@ def _problem(row: Entry | BadRow) -> BadRow | None:
 
 
 def _enqueued_words(done: Enqueued) -> str:
-    if done.new:
-        return f"run {done.run}: {counted(done.rows, 'prompt')} enqueued"
     more = f"; {counted(done.reopened, 'shard')} looked at again" if done.reopened else ""
+    if done.new:
+        known = done.rows - done.added
+        before = f"; {known} more were enqueued before, and are not sent again" if known else ""
+        return f"run {done.run}: {counted(done.added, 'prompt')} enqueued{before}{more}"
     return f"run {done.run} was enqueued before: nothing is sent twice{more}"
 
 

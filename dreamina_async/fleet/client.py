@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,7 +19,7 @@ from dreamina_async import (
     Settings,
 )
 from dreamina_async.fleet.engine import Engine
-from dreamina_async.fleet.folder import Place
+from dreamina_async.fleet.folder import Place, digest_of
 from dreamina_async.fleet.lease import Fence
 from dreamina_async.fleet.plan import SHARD, plan
 from dreamina_async.fleet.post import Post, shared
@@ -40,12 +41,14 @@ class Enqueued:
         run: the run's id.
         rows: prompts in it.
         new: whether it was not there before.
-        reopened: shards of it that are looked at again, for what is held in them.
+        added: prompts that no earlier run has asked for; the others are not paid for again.
+        reopened: shards that are looked at again, for what is held in them.
     """
 
     run: str
     rows: int
     new: bool
+    added: int
     reopened: int
 
 
@@ -113,7 +116,9 @@ class Fleet:
     ) -> Enqueued:
         """Put a run in. The same requests on the same account are the same run, at any time.
 
-        Enqueued again, what is held in it is looked for again; nothing is ever sent twice.
+        A request that an earlier run of the account has asked for is that run's job, too: only
+        what is new is made and paid for. What is held is looked for again; nothing is ever sent
+        twice.
 
         Args:
             requests: what to make; images by paths that every worker can read.
@@ -122,18 +127,23 @@ class Fleet:
             shard: prompts that go to a worker at once.
 
         Raises:
-            InvalidRequest: there is no such account, no request, or no fleet yet.
+            InvalidRequest: there is no such account, no request, or no fleet yet; or an image
+                cannot be read.
             StorageError: the database cannot be reached.
         """
         if not 1 <= shard <= 10_000:
             raise InvalidRequest(f"shard {shard} is not from 1 to 10000", field="shard")
         known = await asyncio.to_thread(self._store.accounts.facts)
         await asyncio.to_thread(self._store.accounts.of, account)
-        planned = await asyncio.to_thread(plan, requests, account, known["salt"], shard)
-        new = await asyncio.to_thread(self._store.runs.add, planned, name)
-        reopened = [] if new else await asyncio.to_thread(self._store.runs.reopen, planned.run)
+        planned = await asyncio.to_thread(
+            plan, requests, account, known["salt"], cache(digest_of), shard
+        )
+        added = await asyncio.to_thread(self._store.runs.add, planned, name)
+        reopened = await asyncio.to_thread(self._store.runs.reopen, planned.run)
         await self._engine.enqueue(await asyncio.to_thread(self._store.shards.open, planned.run))
-        return Enqueued(planned.run, len(planned.items), new, len(reopened))
+        return Enqueued(
+            planned.run, len(planned.items), added is not None, added or 0, len(reopened)
+        )
 
     async def status(self) -> tuple[list[RunStatus], list[SeatStatus]]:
         """Every run and every seat.

@@ -5,6 +5,7 @@ its final name as a whole: two workers never write into one folder, and a job th
 complete. An object store has no half-written objects, so there workers write in place.
 """
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from dreamina_async import JobResult, MediaFile, StorageError
+from dreamina_async import InvalidRequest, JobResult, MediaFile, StorageError
 from dreamina_async.fleet.values import Seat
 
 _WORK = ".fleet"
@@ -95,6 +96,23 @@ class Place:
         return self.remote or all(
             _size(Path(self.out) / one["path"]) == one["size"] for one in media
         )
+
+
+def digest_of(path: str) -> str:
+    """The SHA-256 of an image that workers are to read.
+
+    Raises:
+        InvalidRequest: it cannot be read here.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, hashlib.sha256).hexdigest()
+    except OSError as error:
+        raise InvalidRequest(
+            f"{path} cannot be read: {error.strerror}; a fleet's images are files that every "
+            "worker can read",
+            field="references",
+        ) from error
 
 
 def _move(source: Path, target: Path) -> None:

@@ -1,10 +1,10 @@
-"""A run as values: many requests, cut into shards, with ids that their content gives them."""
+"""A run as values: many requests, with ids that their content gives them."""
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from functools import cache
-from pathlib import PurePath
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -22,6 +22,9 @@ from dreamina_async import (
 SHARD = 50
 """Prompts of one shard: enough to fill status calls of ten, few enough to move quickly."""
 
+DigestOf = Callable[[str], str]
+"""The digest of the image at a path; raises InvalidRequest if it cannot be read."""
+
 _IMAGES = ("references", "first_frame", "last_frame")
 _REQUEST_OF = {"image": ImageRequest, "video": VideoRequest}
 
@@ -32,7 +35,6 @@ class Item:
 
     row: int
     submit_id: str
-    shard: str
     request: Request
 
 
@@ -43,40 +45,53 @@ class Plan:
     Attributes:
         run: its id: the same requests on the same account are the same run.
         account: the label of the account that pays.
+        size: prompts of one shard.
         items: the prompts, in order.
     """
 
     run: str
     account: str
+    size: int
     items: tuple[Item, ...]
 
-    def shards(self) -> list[str]:
-        """The ids of its shards, in order."""
-        return list(dict.fromkeys(item.shard for item in self.items))
+    def shard_of(self, place: int) -> str:
+        """The shard of a prompt that this run is the first to ask for, by its place among those."""
+        return f"{self.run}-{place // self.size:05}"
 
 
-def plan(requests: Iterable[Request], account: str, salt: str, size: int = SHARD) -> Plan:
-    """Cut requests into shards.
+def plan(
+    requests: Iterable[Request],
+    account: str,
+    salt: str,
+    digest_of: DigestOf,
+    size: int = SHARD,
+) -> Plan:
+    """Name a run and its prompts.
+
+    A prompt that an earlier run of the fleet asked for, too, has the same submit id there: it is
+    the same job, and is not paid for again. Asked for twice in one run, it is two jobs.
 
     Args:
         requests: in the order of the run.
         account: the label of the account that pays.
         salt: the fleet's own UUID: another fleet's jobs have other submit ids.
+        digest_of: what an image is known by, wherever it stands.
         size: prompts of one shard; it changes no id of a run or a job.
 
     Raises:
         InvalidRequest: there is none, or an image is given as bytes, which no worker could read.
     """
     asked = list(requests)
-    texts = [canonical(one) for one in asked]
+    texts = [canonical(one, digest_of) for one in asked]
     if not texts:
         raise InvalidRequest("a run needs at least one request", field="requests")
-    run = _run_id(account, texts)
-    items = tuple(
-        Item(row, str(uuid5(UUID(salt), f"{run} {row}")), f"{run}-{row // size:05}", request)
-        for row, request in enumerate(asked)
-    )
-    return Plan(run, account, items)
+    times: Counter[str] = Counter()
+    items: list[Item] = []
+    for row, (request, text) in enumerate(zip(asked, texts, strict=True)):
+        name = json.dumps([account, text, times[text]])
+        items.append(Item(row, str(uuid5(UUID(salt), name)), request))
+        times[text] += 1
+    return Plan(_run_id(account, texts), account, size, tuple(items))
 
 
 def _run_id(account: str, texts: list[str]) -> str:
@@ -84,10 +99,10 @@ def _run_id(account: str, texts: list[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def canonical(request: Request) -> str:
+def canonical(request: Request, digest_of: DigestOf) -> str:
     """What a request is known by.
 
-    A field of a later release changes nothing while it is unset, nor does a folder that was moved.
+    A field of a later release changes nothing while it is unset, nor does an image that was moved.
 
     Raises:
         InvalidRequest: an image is given as bytes.
@@ -99,19 +114,19 @@ def canonical(request: Request) -> str:
         )
     defaults = _defaults_of(request.kind)
     facts = {
-        name: _without_folder(value) if name in _IMAGES else value
+        name: _by_content(value, digest_of) if name in _IMAGES else value
         for name, value in request_to_dict(request).items()
         if name == "kind" or value != defaults[name]
     }
     return json.dumps(facts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def _without_folder(image: Any) -> Any:
+def _by_content(image: Any, digest_of: DigestOf) -> Any:
     match image:
         case [*images]:
-            return [_without_folder(one) for one in images]
+            return [_by_content(one, digest_of) for one in images]
         case str():
-            return PurePath(image).name
+            return {"sha256": digest_of(image)}
         case _:
             return image
 

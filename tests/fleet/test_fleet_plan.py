@@ -1,23 +1,37 @@
 """Ids come from content: the same requests are the same run, the same jobs."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 from attrs import evolve
 
 from dreamina_async import ImageRequest, InvalidRequest, VideoRequest
-from dreamina_async.fleet.plan import canonical, plan
+from dreamina_async.fleet import plan as module
+from dreamina_async.fleet.folder import digest_of
+
+canonical = partial(module.canonical, digest_of=digest_of)
+plan = partial(module.plan, digest_of=digest_of)
 
 SALT = "0f4d3c2b-1a09-4f8e-9d7c-6b5a49382716"
 ROWS = [ImageRequest(f"row {row}") for row in range(7)]
 
 
 def test_the_same_requests_are_the_same_run_whatever_the_shards() -> None:
-    one, other = plan(ROWS, "default", SALT, 3), plan(ROWS, "default", SALT, 50)
+    one, other = plan(ROWS, "default", SALT, size=3), plan(ROWS, "default", SALT, size=50)
     assert one.run == other.run
-    assert [item.submit_id for item in one.items] == [item.submit_id for item in other.items]
-    assert len(one.shards()) == 3
-    assert len(other.shards()) == 1
+    assert one.items == other.items
+    assert len({one.shard_of(place) for place in range(7)}) == 3
+    assert len({other.shard_of(place) for place in range(7)}) == 1
+
+
+def test_a_prompt_is_the_same_job_in_every_run_of_its_account() -> None:
+    run = plan(ROWS, "default", SALT)
+    more = plan([ImageRequest("new"), *ROWS], "default", SALT)
+    assert more.run != run.run
+    assert [one.submit_id for one in more.items[1:]] == [one.submit_id for one in run.items]
+    second = plan(ROWS, "second", SALT)
+    assert not {one.submit_id for one in second.items} & {one.submit_id for one in run.items}
 
 
 def test_another_account_another_order_or_another_fleet_is_another_run_or_job() -> None:
@@ -40,16 +54,22 @@ def test_every_field_that_is_set_counts_and_prompts_are_no_paths() -> None:
     assert canonical(ImageRequest("a/x")) != canonical(ImageRequest("b/x"))
 
 
-def test_a_folder_that_was_moved_changes_nothing() -> None:
-    here = ImageRequest("a", references=[Path("/here/one.png")])
-    there = ImageRequest("a", references=[Path("/there/one.png")])
-    other = ImageRequest("a", references=[Path("/here/two.png")])
-    assert canonical(here) == canonical(there) != canonical(other)
+def test_images_count_by_what_is_in_them_wherever_they_stand(tmp_path: Path) -> None:
+    def asked(name: str, content: bytes) -> str:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        return canonical(ImageRequest("a", references=[path]))
+
+    assert asked("here/one.png", b"fox") == asked("there/one.png", b"fox")
+    assert asked("here/one.png", b"fox") != asked("there/one.png", b"cat")
 
 
 def test_what_no_worker_could_read_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="bytes"):
         plan([ImageRequest("a", references=[_PNG])], "default", SALT)
+    with pytest.raises(InvalidRequest, match=r"nowhere\.png cannot be read: No such file"):
+        plan([ImageRequest("a", references=[Path("nowhere.png")])], "default", SALT)
     with pytest.raises(InvalidRequest, match="at least one"):
         plan([], "default", SALT)
 

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from dreamina_async import AccountMismatch, ImageRequest, InvalidRequest, StorageError
 from dreamina_async.fleet import Account, Fleet, ItemState
-from dreamina_async.fleet.plan import plan
+from dreamina_async.fleet.folder import digest_of
+from dreamina_async.fleet.plan import Plan, plan
 from dreamina_async.fleet.store import Store
 from dreamina_async.fleet.store.database import Database
 from dreamina_async.fleet.values import Claim, Seat, Ticket
@@ -29,11 +30,15 @@ def store(db: str) -> Any:
     database.close()
 
 
+def planned_of(store: Store, requests: list[ImageRequest], size: int = 2) -> Plan:
+    return plan(requests, "default", store.accounts.facts()["salt"], digest_of, size)
+
+
 def with_run(store: Store, rows: int = 4, size: int = 2) -> list[Ticket]:
     requests = [ImageRequest(f"row {row}") for row in range(rows)]
-    planned = plan(requests, "default", store.accounts.facts()["salt"], size)
-    assert store.runs.add(planned, "test")
-    assert not store.runs.add(planned, "again")
+    planned = planned_of(store, requests, size)
+    assert store.runs.add(planned, "test") == rows
+    assert store.runs.add(planned, "again") is None
     return sorted(store.shards.open(), key=lambda one: one.shard)
 
 
@@ -178,6 +183,23 @@ def test_a_shard_closes_when_all_of_it_is_over_and_opens_for_what_is_held(store:
     assert (ticket.shard, ticket.attempt) == (claim.ticket.shard, 1)
     assert store.runs.reopen(run.run) == []
     assert ticket in store.shards.open(run.run)
+
+
+def test_p1_a_manifest_that_grew_makes_only_what_is_new(store: Store) -> None:
+    with_run(store, rows=3)
+    rows = [ImageRequest(f"row {row}") for row in range(5)]
+    grown = planned_of(store, rows[::-1])
+    assert store.runs.add(grown, "grown") == 2
+    items = store.items.of_run(grown.run)
+    assert [one.request for one in items] == rows[::-1]
+    assert [one.row for one in items] == [0, 1, 2, 3, 4]
+    old, new = store.runs.statuses()
+    assert (old.rows, old.items, old.shards_open) == (3, {ItemState.PLANNED: 3}, 2)
+    assert (new.rows, new.items, new.shards_open) == (5, {ItemState.PLANNED: 5}, 3)
+    assert len(store.shards.open(old.run)) == 2
+    assert len(store.shards.open(grown.run)) == len(store.shards.open()) == 3
+    assert store.runs.progress().total == 5
+    assert store.runs.progress(old.run).total == 3
 
 
 def test_p9_another_accounts_login_is_refused(store: Store) -> None:

@@ -28,16 +28,18 @@ class Items:
 
     def of_run(self, run: str) -> list[Standing]:
         """All prompts of a run, in order."""
-        return self._items(t.items.c.run == run)
+        columns = [one for one in t.items.c if one.name != "row"]
+        found = sa.select(*columns, t.rows.c.row).select_from(t.asked).where(t.rows.c.run == run)
+        return self._standings(found.order_by(t.rows.c.row))
 
     def of_shard(self, shard: str) -> list[Standing]:
         """All prompts of a shard, in order."""
-        return self._items(t.items.c.shard == shard)
+        found = sa.select(t.items).where(t.items.c.shard == shard)
+        return self._standings(found.order_by(t.items.c.row))
 
-    def _items(self, which: sa.ColumnElement[bool]) -> list[Standing]:
+    def _standings(self, found: sa.Select[Any]) -> list[Standing]:
         with self.database.begin() as c:
-            rows = c.execute(sa.select(t.items).where(which).order_by(t.items.c.row)).mappings()
-            return [_standing(row) for row in rows]
+            return [_standing(row) for row in c.execute(found).mappings()]
 
     def admit(self, claim: Claim, submit_id: str, sends: int) -> bool:
         """Mark that a request is about to leave; False if this worker must not send it.

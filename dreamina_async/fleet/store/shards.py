@@ -1,5 +1,7 @@
 """Shards: which ticket of each counts, and in whose hands it is."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from attrs import frozen
 
@@ -16,10 +18,12 @@ class Shards:
     database: Database
 
     def open(self, run: str | None = None) -> list[Ticket]:
-        """The ticket that counts of every shard that is not done; of one run, or of all."""
-        which = t.shards.c.open if run is None else sa.and_(t.shards.c.open, t.shards.c.run == run)
+        """The ticket that counts of every shard that is not done; all that a run needs, or all."""
+        found = sa.select(t.shards).where(t.shards.c.open)
+        if run is not None:
+            found = found.where(t.shards.c.shard.in_(shards_of(run)))
         with self.database.begin() as c:
-            rows = c.execute(sa.select(t.shards).where(which)).mappings()
+            rows = c.execute(found).mappings()
             return [Ticket(row["account"], row["shard"], row["attempt"]) for row in rows]
 
     def move(self, ticket: Ticket) -> Ticket | None:
@@ -57,6 +61,11 @@ class Shards:
         with self.database.begin() as c:
             mine = sa.update(t.shards).where(*_claimed(claim), ~left.exists())
             return bool(c.execute(mine.values(open=False, seat=None)).rowcount)
+
+
+def shards_of(run: str) -> sa.Select[Any]:
+    """The shards in which a run's prompts are, whichever run was the first to ask for them."""
+    return sa.select(t.items.c.shard).select_from(t.asked).where(t.rows.c.run == run)
 
 
 def holds_shard(c: sa.Connection, claim: Claim) -> bool:

@@ -52,7 +52,8 @@ runs: "sa.Table[Any]" = sa.Table(
     sa.Column("created_at", sa.Float(53), nullable=False),
 )
 
-# `attempt` names the one ticket of the engine that counts; `epoch` the one claim.
+# `attempt` names the one ticket of the engine that counts; `epoch` the one claim. `run` is the one
+# that made it; later runs may ask for prompts in it, too.
 shards: "sa.Table[Any]" = sa.Table(
     "fleet_shards",
     metadata,
@@ -66,11 +67,11 @@ shards: "sa.Table[Any]" = sa.Table(
 )
 
 # `sends` counts how often a request may have left; each of them was let out under one number.
+# `row` and `shard` are those of the first run that asked for it.
 items: "sa.Table[Any]" = sa.Table(
     "fleet_items",
     metadata,
     sa.Column("submit_id", sa.Text, primary_key=True),
-    sa.Column("run", sa.Text, nullable=False),
     sa.Column("row", sa.Integer, nullable=False),
     sa.Column("shard", sa.Text, nullable=False, index=True),
     sa.Column("request", sa.Text, nullable=False),
@@ -81,5 +82,16 @@ items: "sa.Table[Any]" = sa.Table(
     sa.Column("result", sa.Text),
     sa.Column("bytes", sa.BigInteger, nullable=False, default=0),
     sa.Column("changed_at", sa.Float(53), nullable=False),
-    sa.UniqueConstraint("run", "row"),
 )
+
+# What each run asks for: a prompt that two runs ask for is one item.
+rows: "sa.Table[Any]" = sa.Table(
+    "fleet_rows",
+    metadata,
+    sa.Column("run", sa.Text, primary_key=True),
+    sa.Column("row", sa.Integer, primary_key=True),
+    sa.Column("submit_id", sa.Text, nullable=False, index=True),
+)
+
+asked: sa.Join = rows.join(items, rows.c.submit_id == items.c.submit_id)
+"""Each run's rows with what has become of them."""
