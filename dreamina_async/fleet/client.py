@@ -171,7 +171,7 @@ class Fleet:
         """What has become of each prompt of a run, in order.
 
         Args:
-            run: its id, the beginning of it, or the name it was enqueued under.
+            run: its id, the beginning of it, or a name: the latest run enqueued under it.
 
         Raises:
             InvalidRequest: there is no such run.

@@ -79,7 +79,9 @@ def test_what_cannot_be_is_one_line_and_a_status(
     monkeypatch.chdir(tmp_path)
     assert run(["fleet", "work"]) == 2
     assert "fleet init" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
     assert run(["fleet", "init"]) == 0
+    assert (tmp_path / "fleet.db").stat().st_mode & 0o777 == 0o600
     capsys.readouterr()
     Path("bad.csv").write_text("prompt,ratio\na,16:9\nb,77:1\n")
     refused = {

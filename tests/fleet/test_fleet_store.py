@@ -196,6 +196,8 @@ def test_p1_a_manifest_that_grew_makes_only_what_is_new(store: Store) -> None:
     old, new = store.runs.statuses()
     assert (old.rows, old.items, old.shards_open) == (3, {ItemState.PLANNED: 3}, 2)
     assert (new.rows, new.items, new.shards_open) == (5, {ItemState.PLANNED: 5}, 3)
+    assert store.runs.find("test") == old.run
+    assert store.runs.find("grown") == grown.run
     assert len(store.shards.open(old.run)) == 2
     assert len(store.shards.open(grown.run)) == len(store.shards.open()) == 3
     assert store.runs.progress().total == 5
@@ -226,6 +228,13 @@ def test_runs_are_found_by_what_people_type(store: Store) -> None:
         == store.runs.find("test")
         == run.run
     )
+    grown = planned_of(store, [ImageRequest("another row")])
+    store.runs.add(grown, "test")
+    with store.database.begin() as c:
+        c.execute(
+            sa.text("UPDATE fleet_runs SET created_at = 0 WHERE run = :run"), {"run": run.run}
+        )
+    assert store.runs.find("test") == grown.run
     for nothing in ("", "zzz"):
         with pytest.raises(InvalidRequest, match="no run"):
             store.runs.find(nothing)

@@ -8,13 +8,12 @@ from attrs import frozen
 
 from dreamina_async import AccountMismatch, InvalidRequest, StorageError
 from dreamina_async.fleet.store import tables as t
-from dreamina_async.fleet.store.database import Database
+from dreamina_async.fleet.store.database import NOT_INITIALISED, Database
 from dreamina_async.fleet.values import (
     Account,
 )
 
 _LIMITS = ("label", "workers", "in_flight", "rate")
-_NOT_INITIALISED = "there is no fleet in this database yet: run `dreamina-async fleet init` first"
 
 
 @frozen(eq=False)
@@ -44,7 +43,7 @@ class Accounts:
         """
         with self.database.begin() as c:
             if not sa.inspect(c).has_table(t.facts.name):
-                raise InvalidRequest(_NOT_INITIALISED, field="db")
+                raise InvalidRequest(NOT_INITIALISED, field="db")
             known = _facts(c)
         _check_version(known)
         return known

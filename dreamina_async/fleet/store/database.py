@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from dreamina_async import InvalidRequest, StorageError
 
+NOT_INITIALISED = "there is no fleet in this database yet: run `dreamina-async fleet init` first"
 _BUSY_SECONDS = 20
 _IDLE_SECONDS = 10
 _POSTGRES = ("postgres", "postgresql", "postgresql+psycopg")
@@ -33,27 +34,34 @@ class Database:
         self.url: str = engine_url(url)
         self._engine = _engine_for(self.url)
 
+    @property
+    def _file(self) -> str | None:
+        return sa.make_url(self.url).database if self.url.startswith("sqlite") else None
+
     def make_file(self) -> None:
         """An SQLite file holds prompts: nobody else is to read it.
 
         Raises:
             StorageError: it cannot be made.
         """
-        path = sa.make_url(self.url).database or ""
-        if self.url.startswith("sqlite"):
-            try:
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            except OSError as error:
-                reason = error.strerror or str(error)
-                raise StorageError(f"cannot write: {reason}", path=path) from error
+        if self._file is None:
+            return
+        try:
+            os.close(os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StorageError(f"cannot write: {reason}", path=self._file) from error
 
     @contextmanager
     def begin(self) -> Generator[sa.Connection, None, None]:
         """One transaction; all of it or nothing.
 
         Raises:
+            InvalidRequest: there is no such file; asking makes none.
             StorageError: the database does not answer, or refuses.
         """
+        if self._file is not None and not os.path.exists(self._file):
+            raise InvalidRequest(NOT_INITIALISED, field="db")
         try:
             with self._engine.begin() as connection:
                 yield connection

@@ -68,14 +68,15 @@ class Runs:
         return [Ticket(row["account"], row["shard"], row["attempt"] + 1) for row in rows]
 
     def find(self, name: str) -> str:
-        """A run's id, from the id, its beginning, or the name it was enqueued under.
+        """A run's id, from the id, its beginning, or the latest one enqueued under a name.
 
         Raises:
             InvalidRequest: there is none, or more than one.
         """
         with self.database.begin() as c:
-            rows = c.execute(sa.select(t.runs.c.run, t.runs.c.name)).all()
-        found = [run for run, known in rows if run == name or known == name]
+            by_age = sa.select(t.runs.c.run, t.runs.c.name).order_by(t.runs.c.created_at)
+            rows = c.execute(by_age).all()
+        found = [run for run, known in rows if run == name or known == name][-1:]
         found = found or [run for run, _ in rows if name and run.startswith(name)]
         if len(found) == 1:
             return str(found[0])
