@@ -107,14 +107,18 @@ class RemoteJob:
     def age(self, now: float) -> float:
         return now - self.born
 
+    @property
+    def lasts(self) -> float:
+        return self.queued + self.runs
+
     def over(self, now: float) -> bool:
-        return self.age(now) >= self.queued + self.runs
+        return self.age(now) >= self.lasts
 
     def visible(self, now: float) -> int:
         """How many results a record shows now."""
         if not self.over(now) or self.fate in ("failed", "empty"):
             return 0
-        since = self.age(now) - self.queued - self.runs
+        since = self.age(now) - self.lasts
         if self.fate == "late" and since < 25.0:  # S12, or S11 if there was one only
             return self.count - 1
         return self.count - 1 if self.fate == "partial" else self.count

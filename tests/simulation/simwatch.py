@@ -91,9 +91,10 @@ def _drop_before(instants: deque[float], limit: float) -> None:
 class Fairness:
     """Invariant 20: no job that runs is left without a look for long, while others get theirs.
 
-    A look is due after the interval that a job of this kind and age has, or when everybody has
-    had a turn at the ceiling's rate; three times that is too long. After trouble that slows the
-    whole session the waiting counts from the next call on.
+    A look is due after the interval that a job of this kind and age has, when everybody has had a
+    turn at the ceiling's rate, or after half of what the job lasts, because the session may have
+    learnt when such jobs end; three times that is too long. After trouble that slows the whole
+    session the waiting counts from the next call on.
     """
 
     polling: PollingPolicy
@@ -128,15 +129,16 @@ class Fairness:
             self._looked = dict.fromkeys(self._looked, now)
         for job in running:
             waited = now - self._looked.get(job.submit_id, now)
-            if waited > 3 * self._fair(job.kind, ages.get(job.submit_id, 0.0)):
+            if waited > 3 * self._fair(job, ages.get(job.submit_id, 0.0)):
                 return f"20: {job.submit_id} waits for a look since {waited:.0f} s"
         return None
 
-    def _fair(self, kind: str, age: float) -> float:
+    def _fair(self, job: Any, age: float) -> float:
         polling = self.polling
-        video = kind == "video"
+        video = job.kind == "video"
         interval = polling.video_interval if video else polling.image_interval
         median = polling.video_median if video else polling.image_median
-        wanted = max(2 * interval, median / 5, age / 20, age / 10 if self.hinted else 0.0)
+        aged = age / (10 if self.hinted else 20)
+        wanted = max(2 * interval, median / 5, aged, job.lasts / 2)
         longest = polling.max_interval
         return max(self.least, longest if self.clock_errs else min(wanted, longest))

@@ -20,6 +20,7 @@ CATALOGUE = tomllib.loads(
 class Running:
     submit_id: str = "a"
     kind: str = "image"
+    lasts: float = 0.0
 
 
 def test_every_kind_has_an_id_of_the_catalogue_and_none_is_forgotten() -> None:
@@ -69,6 +70,13 @@ def test_t10_a_job_that_is_passed_over_is_seen_but_not_after_trouble() -> None:
     watch.trouble(131.0)
     assert watch.called(300.0, [Running()], {}) is None
     assert watch.called(331.0, [Running()], {}) is not None
+
+
+def test_t10_a_job_may_wait_for_an_end_that_is_foreseen() -> None:
+    watch = Fairness(PollingPolicy(), least=10.0, hinted=False, clock_errs=False)
+    watch.shown("a", 100.0)
+    assert watch.called(159.0, [Running(lasts=40.0)], {}) is None
+    assert watch.called(161.0, [Running(lasts=40.0)], {}) is not None
 
 
 def test_t10_a_look_that_shows_nothing_is_a_look() -> None:
