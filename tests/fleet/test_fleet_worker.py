@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 from fleet_kit import asked, scene
 
-from dreamina_async import ImageRequest, LeaseLost
+from dreamina_async import (
+    AuthenticationError,
+    DreaminaError,
+    ImageRequest,
+    InsufficientCredit,
+    LeaseLost,
+)
 from dreamina_async.emulator import Fault
 from dreamina_async.fleet import ItemState
 from dreamina_async.fleet.lease import Fence, Lease
@@ -49,6 +55,26 @@ async def test_p1_a_worker_that_cannot_even_ask_does_not_make_a_sent_job_unsent(
             await worker.perform(here.ticket)
         assert here.states() == ["held", "failed"]
         assert len(here.emulator.ledger) == 0
+
+
+@pytest.mark.parametrize(
+    ("ret", "error"), [("1015", AuthenticationError), ("1006", InsufficientCredit)]
+)
+async def test_p2_a_worker_without_login_or_credit_ends_and_the_next_one_goes_on(
+    tmp_path: Path, ret: str, error: type[DreaminaError]
+) -> None:
+    async with scene(tmp_path, *asked(6)) as here:
+        here.emulator.faults.add(Fault(where="generate", what="ret", ret=ret, after=2, times=None))
+        async with here.worker() as worker:
+            await worker.perform(here.ticket)
+            assert isinstance(worker.failure, error)
+        assert set(here.states()) <= {"planned", "accepted", "done"}
+        assert here.states().count("planned") == 4
+        here.emulator.faults.clear()
+        async with here.worker() as worker:
+            await worker.perform(here.ticket)
+        assert here.states() == ["done"] * 6
+        assert len(here.emulator.ledger) == 6
 
 
 async def test_p6_whoever_loses_its_seat_sends_nothing_and_judges_nothing(tmp_path: Path) -> None:
