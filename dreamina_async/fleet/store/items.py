@@ -37,7 +37,7 @@ class Items:
         found = sa.select(t.items).where(t.items.c.shard == shard)
         return self._standings(found.order_by(t.items.c.row))
 
-    def _standings(self, found: sa.Select[Any]) -> list[Standing]:
+    def _standings(self, found: sa.Executable) -> list[Standing]:
         with self.database.begin() as c:
             return [_standing(row) for row in c.execute(found).mappings()]
 
