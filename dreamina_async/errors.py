@@ -136,6 +136,11 @@ class StorageError(DreaminaError):
 
     path: str | None = None
 
+    @classmethod
+    def of(cls, error: OSError, path: object) -> "StorageError":
+        """The operating system's refusal to write, as one of ours."""
+        return cls(f"cannot write: {error.strerror or error}", path=str(path))
+
     def _facts(self) -> list[tuple[str, str | None]]:
         return [*super()._facts(), ("path", self.path)]
 

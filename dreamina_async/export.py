@@ -123,8 +123,7 @@ def _export(root: Path, target: Path, writer: "_Lines | _Parquet") -> int:
     try:
         return _write(target, writer, rows)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageError(f"cannot write: {reason}", path=str(target)) from error
+        raise StorageError.of(error, target) from error
 
 
 def _write(target: Path, writer: "_Lines | _Parquet", rows: Iterator[Row]) -> int:

@@ -275,8 +275,7 @@ class writing:  # noqa: N801 - reads as a function
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, OSError):  # a network file system may even say TimeoutError
-            reason = error.strerror or str(error)
-            raise StorageError(f"cannot write: {reason}", path=str(self._path)) from error
+            raise StorageError.of(error, self._path) from error
 
 
 class ImageChanged(InvalidRequest):

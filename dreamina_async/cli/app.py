@@ -124,14 +124,10 @@ def video(
     help_epilogue="Example: dreamina-async bulk prompts.csv --out run1 --ratio 16:9 --dry-run"
 )
 def bulk(
-    manifest: Annotated[
-        Path, Parameter(help=".jsonl, .csv, .tsv (with a header) or .txt (a prompt a line).")
-    ],
+    manifest: opt.ManifestFile,
     /,
     *,
-    prompt_column: Annotated[
-        str, Parameter(help="Column that holds the prompts, in any case.", group=opt.RUN)
-    ] = "prompt",
+    prompt_column: opt.PromptColumn = "prompt",
     limit: Annotated[
         int | None,
         Parameter(help="Look at the first rows only.", group=opt.RUN, validator=_POSITIVE),
@@ -146,14 +142,9 @@ def bulk(
             negative=(),
         ),
     ] = False,
-    skip_invalid: Annotated[
-        bool, Parameter(help="Leave bad rows out instead of stopping.", group=opt.RUN, negative=())
-    ] = False,
+    skip_invalid: opt.SkipInvalid = False,
     timeout: opt.Timeout = None,
-    kind: Annotated[
-        Literal["image", "video"] | None,
-        Parameter(help="For rows without a column 'kind'.", group=opt.REQUEST),
-    ] = None,
+    kind: opt.Kind = None,
     model: opt.Model = None,
     ratio: opt.Ratio = None,
     resolution: opt.Resolution = None,
@@ -388,9 +379,7 @@ def fleet_init(
 
 @fleet.command(name="enqueue", help_epilogue="Example: dreamina-async fleet enqueue prompts.csv")
 def fleet_enqueue(
-    manifest: Annotated[
-        Path, Parameter(help=".jsonl, .csv, .tsv (with a header) or .txt (a prompt a line).")
-    ],
+    manifest: opt.ManifestFile,
     /,
     *,
     account: Annotated[str, Parameter(help="Which account pays.")] = "default",
@@ -398,16 +387,9 @@ def fleet_enqueue(
     shard: Annotated[
         int, Parameter(help="Prompts that go to a worker at once.", validator=_POSITIVE)
     ] = 50,
-    prompt_column: Annotated[
-        str, Parameter(help="Column that holds the prompts, in any case.", group=opt.RUN)
-    ] = "prompt",
-    skip_invalid: Annotated[
-        bool, Parameter(help="Leave bad rows out instead of stopping.", group=opt.RUN, negative=())
-    ] = False,
-    kind: Annotated[
-        Literal["image", "video"] | None,
-        Parameter(help="For rows without a column 'kind'.", group=opt.REQUEST),
-    ] = None,
+    prompt_column: opt.PromptColumn = "prompt",
+    skip_invalid: opt.SkipInvalid = False,
+    kind: opt.Kind = None,
     model: opt.Model = None,
     ratio: opt.Ratio = None,
     resolution: opt.Resolution = None,

@@ -149,15 +149,12 @@ def status(db: str | None, run: str | None, follow: bool, common: Common) -> int
             async with _shown(fleet, run, output):
                 while (await fleet.progress(run)).left:  # noqa: ASYNC110 - workers elsewhere end it
                     await asyncio.sleep(1)
-        elif run is not None:
-            await fleet.progress(run)
-        return await fleet.status()
+        return await fleet.status(run)
 
     try:
         runs, seats = _with(db, look, output)
     except Interrupted:
         return Exit.PENDING
-    runs = [one for one in runs if run is None or one.name == run or one.run.startswith(run)]
     for each in runs:
         output.emit("run", **_facts(each))
     for seat in seats:

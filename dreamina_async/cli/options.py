@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from attrs import frozen
 from cyclopts import Group, Parameter
@@ -103,6 +103,19 @@ class Saving(Common):
         return Settings(downloading=DownloadPolicy(embed=self.embed))
 
 
+ManifestFile = Annotated[
+    Path, Parameter(help=".jsonl, .csv, .tsv (with a header) or .txt (a prompt a line).")
+]
+PromptColumn = Annotated[
+    str, Parameter(help="Column that holds the prompts, in any case.", group=RUN)
+]
+SkipInvalid = Annotated[
+    bool, Parameter(help="Leave bad rows out instead of stopping.", group=RUN, negative=())
+]
+Kind = Annotated[
+    Literal["image", "video"] | None,
+    Parameter(help="For rows without a column 'kind'.", group=REQUEST),
+]
 Model = Annotated[str | None, Parameter(help="Model; see `dreamina-async models`.", group=REQUEST)]
 Ratio = Annotated[str | None, Parameter(help="Width to height, such as 16:9.", group=REQUEST)]
 Resolution = Annotated[

@@ -145,15 +145,18 @@ class Fleet:
             planned.run, len(planned.items), added is not None, added or 0, len(reopened)
         )
 
-    async def status(self) -> tuple[list[RunStatus], list[SeatStatus]]:
-        """Every run and every seat.
+    async def status(self, run: str | None = None) -> tuple[list[RunStatus], list[SeatStatus]]:
+        """A run, or None for every run; and every seat.
 
         Raises:
-            InvalidRequest: there is no fleet yet.
+            InvalidRequest: there is no such run, or no fleet yet.
             StorageError: the database cannot be reached.
         """
         await asyncio.to_thread(self._store.accounts.facts)
         runs = await asyncio.to_thread(self._store.runs.statuses)
+        if run is not None:
+            found = await asyncio.to_thread(self._store.runs.find, run)
+            runs = [one for one in runs if one.run == found]
         return runs, await asyncio.to_thread(self._store.seats.statuses)
 
     async def progress(self, run: str | None = None) -> Progress:

@@ -69,8 +69,7 @@ class Place:
                 if one.name[len(self._prefix) :].isdigit():
                     shutil.rmtree(one, ignore_errors=True)
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise StorageError(f"cannot write: {reason}", path=str(self.own.parent)) from error
+            raise StorageError.of(error, self.own.parent) from error
 
     def leave(self) -> None:
         """Remove the worker's own folder; what it made stands elsewhere."""
@@ -121,8 +120,7 @@ def _move(source: Path, target: Path) -> None:
             _rename(source, target)
             _sync(target.parent)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageError(f"cannot write: {reason}", path=str(target)) from error
+        raise StorageError.of(error, target) from error
 
 
 def _rename(source: Path, target: Path) -> None:

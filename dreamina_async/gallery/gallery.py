@@ -74,7 +74,7 @@ def _put(path: Path, text: str) -> None:
         _refuse_foreign(path)
         _replace(path, text.encode("utf-8", "replace"))
     except OSError as error:
-        raise StorageError(f"cannot write: {error.strerror or error}", path=str(path)) from error
+        raise StorageError.of(error, path) from error
 
 
 def _refuse_foreign(path: Path) -> None:

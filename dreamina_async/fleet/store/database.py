@@ -49,8 +49,7 @@ class Database:
         try:
             os.close(os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise StorageError(f"cannot write: {reason}", path=self._file) from error
+            raise StorageError.of(error, self._file) from error
 
     @contextmanager
     def begin(self) -> Generator[sa.Connection, None, None]:
