@@ -69,6 +69,7 @@ def test_from_a_manifest_to_its_results(fleet: Command, emulator: Emulator, tmp_
     runs = lines(fleet("status", "--json"))
     assert runs[0]["items"] == {"done": 6, "failed": 1}
     assert [one["event"] for one in runs] == ["run", "worker", "worker", "worker"]
+    assert lines(fleet("status", run[:8], "--json")) == runs
 
 
 def test_what_cannot_be_is_one_line_and_a_status(
@@ -87,6 +88,7 @@ def test_what_cannot_be_is_one_line_and_a_status(
     refused = {
         ("enqueue", "bad.csv"): (2, "1 of 2 rows are bad"),
         ("results", "nothing"): (2, "no run is called"),
+        ("status", "nothing"): (2, "no run is called"),
         ("status", "--db", "mysql://here/x"): (2, "postgresql://"),
         ("work", "--account", "other one"): (3, "DREAMINA_SESSIONID_OTHER_ONE"),
     }
