@@ -5,7 +5,6 @@ their own.
 """
 
 import asyncio
-import faulthandler
 import hashlib
 import signal
 import sqlite3
@@ -220,7 +219,6 @@ async def world(
     in_flight: int = 60,
     speed: float = 60,
 ) -> AsyncIterator[World]:
-    faulthandler.cancel_dump_traceback_later()  # ours tells more, and knows slow machines
     asked = [f"row {row}" for row in range(prompts)]
     quick = {"speed": speed, "image_bytes": 20_000, "log_size": 1_000_000}
     async with Emulator(**quick) as emulator, Fleet(db) as fleet:

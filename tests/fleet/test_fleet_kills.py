@@ -83,10 +83,11 @@ async def test_p1_p2_killed_between_two_of_its_steps(tmp_path: Path, db: str, wh
         second = await here.start()
         assert await second.ended() == 0, second.said
         ends = await here.check(every=resend)
-        if where == "marked" and not resend:
-            assert 1 <= ends["held"] <= 2
-        else:
-            assert ends == {"done": 24}
+        assert ends["done"] + ends["held"] == 24
+        # a worker of two has two requests on their way: what was marked may never have left, with
+        # what was answered beside it; `check` has seen that whatever was charged is in place
+        held = {"marked": {1, 2}, "answered": {0, 1}}[where] if not resend else {0}
+        assert ends["held"] in held
 
 
 @pytest.mark.sweep
@@ -140,7 +141,7 @@ async def test_a_dead_worker_is_noticed_by_its_silence(tmp_path: Path, postgres_
         await here.all_end()
         while (await here.fleet.progress()).left:  # on a slow machine the other lost its lease, too
             await (await here.start()).ended()
-        assert (await here.check(every=False))["held"] <= 4
+        assert (await here.check(every=False))["held"] <= 2 * len(here.lives)
 
 
 @pytest.mark.sweep
