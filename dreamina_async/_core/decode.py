@@ -13,7 +13,7 @@ from dreamina_async._core.codes import code_text
 from dreamina_async._core.envelope import open_envelope
 from dreamina_async._core.items import read_item
 from dreamina_async._core.reading import (
-    Conflicted,
+    CONTRADICTED,
     Reader,
     as_list,
     as_object,
@@ -91,7 +91,7 @@ def decode_submit(response: HttpResponse, submit_id: str, *, now: float) -> Subm
     if data.conflicts("aigc_data") or not record.value:
         raise unreadable("success without data", response.body, status=200, logid=logid)
     report = read_record(record, None, logid)
-    echoes = said_submit_ids(record)
+    echoes = said_submit_ids(record, record.object("task"))
     if any(one != canonical(submit_id) for one in echoes):
         raise unreadable("it speaks of another submit", response.body, status=200, logid=logid)
     if not echoes and report.history_id is None:
@@ -205,8 +205,7 @@ def _entries(
             inner = keyed.raw(name)
             if as_object(inner) is not None or as_list(inner) is not None:
                 return _entries(inner, wanted, depth - 1)
-    twice = keyed.value.names if isinstance(keyed.value, Conflicted) else frozenset[str]()
-    return [(key, _TWICE if key in twice else one) for key, one in keyed.value.items()]
+    return [(key, _TWICE if one is CONTRADICTED else one) for key, one in keyed.value.items()]
 
 
 def _says_nothing(value: object) -> bool:

@@ -53,13 +53,15 @@ def own_ids(value: object) -> frozenset[str]:
     if not named or named.keys().isdisjoint(_NAMING):
         return frozenset()
     record = Reader.of(value)
-    return frozenset(canonical(one) for one in (*_history_ids(record), *said_submit_ids(record)))
+    task = record.object("task")
+    said = (*_history_ids(record, task), *said_submit_ids(record, task))
+    return frozenset(map(canonical, said))
 
 
 def read_record(record: Reader, asked: str | None, logid: str | None) -> JobReport:
     task = record.object("task")
     _check_whole(record, task, logid)
-    history_ids, submit_ids = _history_ids(record), said_submit_ids(record)
+    history_ids, submit_ids = _history_ids(record, task), said_submit_ids(record, task)
     _check_ids(record, history_ids, submit_ids, asked, logid)
     items = read_items(record)
     status = record.integer("status", least=-1000, most=10**6)
@@ -105,17 +107,16 @@ def _check_whole(record: Reader, task: Reader, logid: str | None) -> None:
         raise damaged_record("its item_list is no list", record.value, logid)
 
 
-def _history_ids(record: Reader) -> tuple[str, ...]:
-    task = record.object("task")
+def _history_ids(record: Reader, task: Reader) -> tuple[str, ...]:
     names = [*_each(record, _HISTORY_NAMES), *_each(task, ("history_id",))]
     # `task_id` equals the history id in every capture, but it only speaks if nothing else does.
     names = names or [*_each(record, _HISTORY_FALLBACKS)] or [*_each(task, ("task_id",))]
     return tuple(dict.fromkeys(names))
 
 
-def said_submit_ids(record: Reader) -> tuple[str, ...]:
+def said_submit_ids(record: Reader, task: Reader) -> tuple[str, ...]:
     """Every submit id that the record states, in one spelling; one, or it is damaged."""
-    found = (*_each(record, ("submit_id",)), *_each(record.object("task"), ("submit_id",)))
+    found = (*_each(record, ("submit_id",)), *_each(task, ("submit_id",)))
     return tuple(dict.fromkeys(map(canonical, found)))
 
 

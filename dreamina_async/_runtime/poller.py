@@ -250,8 +250,9 @@ class Poller:
         else:
             self._failures = self._refusals = 0
             self._said.pop("", None)
+            now = self.clock.monotonic()
             for key in keys:
-                await self._heard(key, kind, ids[key], reply)
+                await self._heard(key, kind, reply, ids[key], now)
 
     def _id(self, key: _Key, kind: IdKind) -> str:
         if isinstance(key, _Look):
@@ -263,7 +264,9 @@ class Poller:
 
     # ---- what came of a call -----------------------------------------------------------
 
-    async def _heard(self, key: _Key, kind: IdKind, id_: str, reply: StatusReply) -> None:
+    async def _heard(
+        self, key: _Key, kind: IdKind, reply: StatusReply, id_: str, now: float
+    ) -> None:
         damaged: DreaminaError | None = reply.damaged.get(id_)
         if isinstance(key, _Look):
             if not key.answer.done():
@@ -282,13 +285,13 @@ class Poller:
             return
         if damaged is not None:
             self._warn(key, f"job {key}: its record cannot be read", damaged)
-            if not self._overdue(entry, damaged):
-                self._again(entry)
+            if not self._overdue(entry, damaged, now):
+                self._again(entry, now)
             return
         self._said.pop(key, None)
         if report is not None and has_both(entry):
             self._kinds.answered(kind)
-        await self._merge(entry, report)
+        await self._merge(entry, report, now)
 
     async def _speaks_of_another(self, entry: Entry, report: JobReport) -> DreaminaError | None:
         """S5: a record under one of our ids that carries another job's other id."""
@@ -305,11 +308,11 @@ class Poller:
         theirs = known.submit_id if known is not None else None
         return None if theirs in (None, entry.submit_id) else foreign
 
-    async def _merge(self, entry: Entry, report: JobReport | None) -> None:
+    async def _merge(self, entry: Entry, report: JobReport | None, now: float) -> None:
         assert entry.sight is not None
         policies = self.settings.polling, self.settings.retrying
         before = entry.sight
-        entry.sight, verdict = reconcile(before, report, self.clock.monotonic(), *policies)
+        entry.sight, verdict = reconcile(before, report, now, *policies)
         if report is not None:
             self.jobs.ledger.name(entry, report.history_id)
             self._wonder(entry, report)
@@ -320,9 +323,9 @@ class Poller:
             case Pending():
                 if report is not None and _differs(before, entry.sight):
                     self.jobs.progressed(entry)
-                self._again(entry, absent=report is None)
+                self._again(entry, now, absent=report is None)
             case Ready(items, missing):
-                self.foresight.ended(before, self.clock.monotonic())
+                self.foresight.ended(before, now)
                 self.jobs.ready(entry, report, len(items), missing)
                 self.deliver(entry, items)
             case Over(error) | Lost(error) if entry.finished_at is not None:
@@ -377,9 +380,8 @@ class Poller:
         )
         self.jobs.unknown(entry, error)
 
-    def _again(self, entry: Entry, *, absent: bool = False) -> None:
+    def _again(self, entry: Entry, now: float, *, absent: bool = False) -> None:
         assert entry.sight is not None
-        now = self.clock.monotonic()
         after = self._next_look_after(entry.sight, now)
         looks = entry.sight.looks_absent + entry.sight.looks_same
         other = absent and entry.sight.looks_absent % 2 == 1
@@ -389,10 +391,10 @@ class Poller:
         outlook = self.foresight.outlook(sight.kind)
         return next_look_after(sight, now, self.settings.polling, outlook)
 
-    def _overdue(self, entry: Entry, error: DreaminaError) -> bool:
+    def _overdue(self, entry: Entry, error: DreaminaError, now: float) -> bool:
         """Patience with a job that is there, but of which nothing can be learned, ends too."""
         assert entry.sight is not None
-        waited = self.clock.monotonic() - entry.sight.since
+        waited = now - entry.sight.since
         limit = self.settings.polling.pending_limit
         if not entry.sight.answered:  # and perhaps never will be: its waiters should know
             limit = self.settings.retrying.lookup_window
@@ -458,7 +460,7 @@ class Poller:
         entry = self.jobs.ledger.get(key)
         if entry is not None and not entry.over and entry.sight is not None:
             self._warn(key, f"job {key}: the service refuses to look at it", error)
-            if self._overdue(entry, error):
+            if self._overdue(entry, error, now):
                 return
             self._put(
                 entry,

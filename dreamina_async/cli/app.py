@@ -11,10 +11,11 @@ from cyclopts.validators import Number
 
 from dreamina_async import __version__
 from dreamina_async.cli import options as opt
-from dreamina_async.cli.options import Common, Folder, Saving, given
+from dreamina_async.cli.options import Common, Folder, RowDefaults, Saving, given
 
 _NO_COMMON = Common()
 _NO_SAVING = Saving()
+_NO_DEFAULTS = RowDefaults()
 _POSITIVE = Number(gt=0)
 _FROM_ZERO = Number(gte=0)
 
@@ -144,39 +145,21 @@ def bulk(
     ] = False,
     skip_invalid: opt.SkipInvalid = False,
     timeout: opt.Timeout = None,
-    kind: opt.Kind = None,
-    model: opt.Model = None,
-    ratio: opt.Ratio = None,
-    resolution: opt.Resolution = None,
-    count: opt.Count = None,
-    negative_prompt: opt.NegativePrompt = None,
-    seed: opt.Seed = None,
-    sample_strength: opt.SampleStrength = None,
-    duration: opt.Duration = None,
+    defaults: RowDefaults = _NO_DEFAULTS,
     common: Saving = _NO_SAVING,
 ) -> int:
     """Run a file of prompts; run it again to finish what is missing, never paying twice.
 
-    Other columns named like these flags (model, ratio, count, kind, ...) set
-    them for their row; the flags are for rows that leave them out. The columns references,
-    first_frame and last_frame name images, as seen from the manifest's folder; several are
-    divided by ';'. A row is known by its content: you may move rows and append new ones, and
-    two equal rows are two jobs. Every row is checked before the first one is sent.
+    Other columns named like these flags (model, ratio, count, kind, ...) set them
+    for their row; the flags are for rows that leave them out. The columns
+    references, first_frame and last_frame name images, as seen from the manifest's
+    folder; several are divided by ';'. A row is known by its content: you may move
+    rows and append new ones, and two equal rows are two jobs. Every row is checked
+    before the first one is sent.
     """
     from dreamina_async.cli.bulk import BulkOptions, bulk
 
-    defaults = given(
-        kind=kind,
-        model=model,
-        ratio=ratio,
-        resolution=resolution,
-        count=count,
-        negative_prompt=negative_prompt,
-        seed=seed,
-        sample_strength=sample_strength,
-        duration=duration,
-    )
-    reading = {"prompt_column": prompt_column, "limit": limit, "defaults": defaults}
+    reading = {"prompt_column": prompt_column, "limit": limit, "defaults": defaults.given()}
     how = BulkOptions(
         max_in_flight=max_in_flight,
         max_credits=max_credits,
@@ -295,8 +278,8 @@ def credits(  # noqa: A001 - the command's name
 ) -> int:
     """Show the balance, what expires when, and what jobs have cost; exit status 3 if refused.
 
-    Rows of jobs that the output folder knows also show their prompts. Look now and then
-    only: frequent looks at the balance are said to alarm the service.
+    Rows of jobs that the output folder knows also show their prompts. Look now and
+    then only: frequent looks at the balance are said to alarm the service.
     """
     from dreamina_async.cli.credits import credits  # noqa: A004
 
@@ -389,35 +372,18 @@ def fleet_enqueue(
     ] = 50,
     prompt_column: opt.PromptColumn = "prompt",
     skip_invalid: opt.SkipInvalid = False,
-    kind: opt.Kind = None,
-    model: opt.Model = None,
-    ratio: opt.Ratio = None,
-    resolution: opt.Resolution = None,
-    count: opt.Count = None,
-    negative_prompt: opt.NegativePrompt = None,
-    seed: opt.Seed = None,
-    duration: opt.Duration = None,
+    defaults: RowDefaults = _NO_DEFAULTS,
     db: opt.Database = None,
     common: Common = _NO_COMMON,
 ) -> int:
     """Put a file of prompts into the queue; prints the run's id. Columns are those of `bulk`.
 
-    The same rows for the same account are the same run: enqueued again, nothing is sent twice,
-    and prompts that are held are looked for once more.
+    The same rows for the same account are the same run: enqueued again, nothing is
+    sent twice, and prompts that are held are looked for once more.
     """
     from dreamina_async.cli.fleet import enqueue
 
-    defaults = given(
-        kind=kind,
-        model=model,
-        ratio=ratio,
-        resolution=resolution,
-        count=count,
-        negative_prompt=negative_prompt,
-        seed=seed,
-        duration=duration,
-    )
-    reading = {"prompt_column": prompt_column, "defaults": defaults}
+    reading = {"prompt_column": prompt_column, "defaults": defaults.given()}
     where = {"account": account, "name": name or manifest.name, "shard": shard}
     return enqueue(db, manifest, reading, where, skip_invalid, common)
 
@@ -440,8 +406,9 @@ def fleet_work(
 ) -> int:
     """Work until nothing is left. Run it as often as you like, on any machine, at any time.
 
-    Ctrl-C hands its work back to the others; killed, it is missed after a minute, and they go
-    on with what it had. --out is for a machine that sees the fleet's folder elsewhere.
+    Ctrl-C hands its work back to the others; killed, it is missed after a minute,
+    and they go on with what it had. --out is for a machine that sees the fleet's
+    folder elsewhere.
     """
     from dreamina_async.cli.fleet import WorkOptions, work
 
@@ -509,8 +476,8 @@ def login(
 ) -> int:
     """Keep your login: asks for the value of your browser's 'sessionid' cookie, unseen.
 
-    It goes to the system's keyring (extra [keyring]), else to a file that only you can read.
-    International accounts: put us-, hk-, jp- or sg- before it.
+    It goes to the system's keyring (extra [keyring]), else to a file that only you
+    can read. International accounts: put us-, hk-, jp- or sg- before it.
     """
     from dreamina_async.cli.login import login
 

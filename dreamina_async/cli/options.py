@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from attrs import frozen
+from attrs import asdict, frozen
 from cyclopts import Group, Parameter
 
 if TYPE_CHECKING:
@@ -112,10 +112,6 @@ PromptColumn = Annotated[
 SkipInvalid = Annotated[
     bool, Parameter(help="Leave bad rows out instead of stopping.", group=RUN, negative=())
 ]
-Kind = Annotated[
-    Literal["image", "video"] | None,
-    Parameter(help="For rows without a column 'kind'.", group=REQUEST),
-]
 Model = Annotated[str | None, Parameter(help="Model; see `dreamina-async models`.", group=REQUEST)]
 Ratio = Annotated[str | None, Parameter(help="Width to height, such as 16:9.", group=REQUEST)]
 Resolution = Annotated[
@@ -147,6 +143,29 @@ def _above_zero(_: object, seconds: float | None) -> None:
     """Not a number above 0 stops before it begins, or never; NaN is neither."""
     if seconds is not None and not seconds > 0:
         raise ValueError("Must be > 0")
+
+
+@Parameter(name="*", group=REQUEST)
+@frozen(kw_only=True)
+class RowDefaults:
+    """What a manifest's rows may leave out."""
+
+    kind: Annotated[
+        Literal["image", "video"] | None,
+        Parameter(help="For rows without a column 'kind'."),
+    ] = None
+    model: Model = None
+    ratio: Ratio = None
+    resolution: Resolution = None
+    count: Count = None
+    negative_prompt: NegativePrompt = None
+    seed: Seed = None
+    sample_strength: SampleStrength = None
+    duration: Duration = None
+
+    def given(self) -> dict[str, Any]:
+        """Those that were set."""
+        return given(**asdict(self))
 
 
 Timeout = Annotated[

@@ -105,7 +105,7 @@ async def test_given_up_while_a_found_submit_is_written_down(
             parts.jobs.abandoned(one, JobError("enough"))
 
         monkeypatch.setattr(type(parts.jobs), "accepted", lambda _, *a: abandoned_meanwhile(*a))
-        await parts.poller._merge(entry, JobReport(history_id="1", status=20))
+        await parts.poller._merge(entry, JobReport(history_id="1", status=20), now=1.0)
         assert entry.state is JobState.ABANDONED
         assert len(parts.poller.schedule) == 0
 

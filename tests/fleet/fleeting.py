@@ -218,10 +218,11 @@ async def world(
     shard: int = 20,
     in_flight: int = 60,
     speed: float = 60,
+    image_limit: int | None = None,
 ) -> AsyncIterator[World]:
     asked = [f"row {row}" for row in range(prompts)]
     quick = {"speed": speed, "image_bytes": 20_000, "log_size": 1_000_000}
-    async with Emulator(**quick) as emulator, Fleet(db) as fleet:
+    async with Emulator(**quick, image_limit=image_limit) as emulator, Fleet(db) as fleet:
         await fleet.init(folder / "out", Account(workers=workers, in_flight=in_flight, rate=RATE))
         here = World(db, folder, emulator, fleet, asked, options)
         await here.enqueue(shard)
