@@ -7,6 +7,7 @@ tests of their own in `test_examples.py`.
 from pathlib import Path
 
 import pytest
+from fleet_files import on_a_file
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
@@ -25,7 +26,11 @@ def pages() -> list[str]:
     )
 
 
-@pytest.mark.parametrize("page", pages())
+def needs(page: str) -> list[pytest.MarkDecorator]:
+    return [on_a_file] if page.endswith("fleet.md") else []
+
+
+@pytest.mark.parametrize("page", [pytest.param(one, marks=needs(one)) for one in pages()])
 def test_every_example_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with run_in_thread(speed=200) as emulator:
         for name, value in emulator.credentials_env().items():

@@ -64,7 +64,7 @@ class Fleet:
             None reads `DREAMINA_FLEET_DB`, then takes `sqlite:///fleet.db`.
 
     Raises:
-        InvalidRequest: it is no such URL, or dbos is not installed.
+        InvalidRequest: it is no such URL, dbos is not installed, or SQLite is too old.
     """
 
     def __init__(self, db: str | None = None) -> None:

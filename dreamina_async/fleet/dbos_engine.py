@@ -8,6 +8,8 @@ fixed here; a process has one DBOS; queues get their limits when they are made.
 
 import asyncio
 import logging
+import sqlite3
+import sys
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -15,7 +17,7 @@ from typing import Any, TypeVar
 from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions
 from sqlalchemy.exc import SQLAlchemyError
 
-from dreamina_async import StorageError
+from dreamina_async import InvalidRequest, StorageError
 from dreamina_async.fleet.engine import Known, Perform
 from dreamina_async.fleet.values import Account, Ticket
 
@@ -44,9 +46,18 @@ class DbosEngine:
 
     Args:
         url: the fleet's database; DBOS has its tables there too.
+
+    Raises:
+        InvalidRequest: it is an SQLite file, and this Python's SQLite is too old for DBOS.
     """
 
     def __init__(self, url: str) -> None:
+        if url.startswith("sqlite") and too_old(sys.version_info[:2], sqlite3.sqlite_version_info):
+            raise InvalidRequest(
+                "a fleet's file needs SQLite 3.42 under Python 3.12 or later, and here it is "
+                f"{sqlite3.sqlite_version}: use PostgreSQL, or Python 3.11",
+                field="db",
+            )
         self._url = url
         self._client: DBOSClient | None = None
 
@@ -136,6 +147,11 @@ class DbosEngine:
                 retry_connection_errors=False,
             )
         return client
+
+
+def too_old(python: tuple[int, ...], sqlite: tuple[int, ...]) -> bool:
+    """Whether DBOS asks SQLite for milliseconds that it cannot tell: from Python 3.12 on."""
+    return python >= (3, 12) and sqlite < (3, 42)
 
 
 def _queue(account: str) -> str:

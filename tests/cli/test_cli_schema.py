@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fleet_files import on_a_file
 
 from dreamina_async.emulator import Outcome
 
@@ -56,6 +57,7 @@ def seen(cli, emulator, monkeypatch, tmp_path):
     return tour("logout")
 
 
+@on_a_file
 # slow enough for `progress`, which comes every two seconds
 @pytest.mark.dreamina_emulator(
     speed=25, queue=(30.0, 30.0), image_limit=1, outcomes={"雨": Outcome(fail_code="2038")}

@@ -4,6 +4,7 @@ from uuid import uuid4
 
 import pytest
 from cluster import cluster, missing, new_database
+from fleet_files import on_a_file
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +15,7 @@ def postgres() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=[pytest.param("sqlite", marks=on_a_file), "postgres"])
 def db(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of either kind."""
     if request.param == "sqlite":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fleet_files import on_a_file
 
 from dreamina_async.cli.entry import run
 from dreamina_async.emulator import Emulator, run_in_thread
@@ -41,6 +42,7 @@ def lines(done: "subprocess.CompletedProcess[str]") -> list[dict[str, Any]]:
     return found
 
 
+@on_a_file
 @pytest.mark.sweep  # at the pace of the real service, which is what the command keeps
 def test_from_a_manifest_to_its_results(fleet: Command, emulator: Emulator, tmp_path: Path) -> None:
     Path("prompts.txt").write_text("".join(f"row {row}\n" for row in range(6)) + "bad\n")
@@ -72,6 +74,7 @@ def test_from_a_manifest_to_its_results(fleet: Command, emulator: Emulator, tmp_
     assert lines(fleet("status", run[:8], "--json")) == runs
 
 
+@on_a_file
 def test_what_cannot_be_is_one_line_and_a_status(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi_kit import WithState, client_of
+from fleet_files import on_a_file
 from session_kit import session_for
 
 from dreamina_async import ImageRequest, InvalidRequest, SessionClosed
@@ -38,6 +39,7 @@ async def client_to(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
             yield client
 
 
+@on_a_file
 async def test_what_one_takes_in_the_other_tells(tmp_path: Path) -> None:
     db = f"sqlite:///{tmp_path / 'fleet.db'}"
     async with Fleet(db) as fleet:
@@ -49,6 +51,7 @@ async def test_what_one_takes_in_the_other_tells(tmp_path: Path) -> None:
         assert told.json() == ["a: planned", "b: planned"]
 
 
+@on_a_file
 async def test_an_app_does_not_start_without_its_fleet(tmp_path: Path) -> None:
     app = replica(f"sqlite:///{tmp_path / 'none.db'}")
     with pytest.raises(InvalidRequest, match="fleet init"):

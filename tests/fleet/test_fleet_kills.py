@@ -5,6 +5,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from fleet_files import on_a_file
 from fleeting import World, world
 
 from dreamina_async.emulator import Fault
@@ -21,6 +22,7 @@ async def killed_at_random(here: World, seed: int, kills: int) -> None:
     await here.start()
 
 
+@on_a_file
 async def test_p1_two_workers_on_one_file_and_one_is_killed(tmp_path: Path) -> None:
     db = f"sqlite:///{tmp_path / 'fleet.db'}"
     async with world(db, tmp_path, 60, workers=2, shard=10, in_flight=20) as here:
@@ -65,9 +67,9 @@ async def test_p1_three_workers_two_killed_none_charged_twice(
 @pytest.mark.parametrize(
     ("db", "where"),
     [
-        ("sqlite", "marked"),
+        pytest.param("sqlite", "marked", marks=on_a_file),
         ("postgres", "marked"),
-        ("sqlite", "answered"),
+        pytest.param("sqlite", "answered", marks=on_a_file),
         ("postgres", "published"),
     ],
     indirect=["db"],
@@ -144,6 +146,7 @@ async def test_a_dead_worker_is_noticed_by_its_silence(tmp_path: Path, postgres_
         assert (await here.check(every=False))["held"] <= 2 * len(here.lives)
 
 
+@on_a_file
 @pytest.mark.sweep
 async def test_a_worker_that_is_told_to_stop_hands_its_shards_back(tmp_path: Path) -> None:
     db = f"sqlite:///{tmp_path / 'fleet.db'}"

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from fleet_files import on_a_file
 
 from dreamina_async import AccountMismatch, ImageRequest, InvalidRequest, StorageError
 from dreamina_async.fleet import Account, Fleet, ItemState
+from dreamina_async.fleet.dbos_engine import too_old
 from dreamina_async.fleet.folder import digest_of
 from dreamina_async.fleet.plan import Plan, plan
 from dreamina_async.fleet.store import Store
@@ -263,6 +265,7 @@ async def test_before_it_is_made_there_is_no_fleet(db: str) -> None:
                 await call()
 
 
+@on_a_file
 async def test_a_database_that_is_not_there_is_one_error(tmp_path: Path) -> None:
     for url in ("postgresql://nobody@/none?host=/nowhere", f"sqlite:///{tmp_path}/no/x.db"):
         async with Fleet(url) as fleet:
@@ -270,6 +273,34 @@ async def test_a_database_that_is_not_there_is_one_error(tmp_path: Path) -> None
                 await fleet.init(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("python", "sqlite", "refused"),
+    [
+        ((3, 11), (3, 40, 1), False),
+        ((3, 12), (3, 40, 1), True),
+        ((3, 13), (3, 41, 2), True),
+        ((3, 13), (3, 42, 0), False),
+        ((3, 14), (3, 50, 0), False),
+    ],
+)
+def test_a_file_needs_an_sqlite_that_can_tell_milliseconds(
+    python: tuple[int, ...], sqlite: tuple[int, ...], refused: bool
+) -> None:
+    assert too_old(python, sqlite) is refused
+
+
+async def test_a_file_that_cannot_be_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("dreamina_async.fleet.dbos_engine.sqlite3.sqlite_version_info", (3, 40, 1))
+    monkeypatch.setattr("dreamina_async.fleet.dbos_engine.sys.version_info", (3, 13, 0, "final", 0))
+    with pytest.raises(InvalidRequest, match=r"needs SQLite 3\.42 .* use PostgreSQL"):
+        Fleet("sqlite:///fleet.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+@on_a_file
 async def test_x13_the_file_is_its_owners(tmp_path: Path) -> None:
     async with Fleet(f"sqlite:///{tmp_path / 'fleet.db'}") as fleet:
         await fleet.init(tmp_path / "out")
