@@ -19,6 +19,11 @@ def main() -> None:
             'pip install "dreamina-async[cli]"\n'
         )
         status = 2
+    except KeyboardInterrupt:  # before a run listens for it, or after
+        sys.stderr.write(
+            "dreamina-async: interrupted; `dreamina-async resume` finishes what a folder owes\n"
+        )
+        status = 5
     sys.exit(status)
 
 

@@ -11,7 +11,7 @@ from dreamina_async._runtime.finishing import require_timeout
 from dreamina_async._runtime.hub import Subscription
 from dreamina_async._runtime.jobs import Jobs
 from dreamina_async._runtime.poller import Poller
-from dreamina_async.errors import DreaminaError, JobError, JobTimeout
+from dreamina_async.errors import Charged, DreaminaError, JobError, JobTimeout
 from dreamina_async.events import Event, Failed, Saved
 from dreamina_async.models import JobResult, JobState, Progress, QueueInfo
 from dreamina_async.requests import Request
@@ -72,6 +72,11 @@ class Job:
         return self._entry.error
 
     @property
+    def charged(self) -> Charged:
+        """What is known of its price."""
+        return self.error.charged if self.error is not None else self._entry.charged
+
+    @property
     def outcome(self) -> JobResult | None:
         """The result, if it is there; never waits."""
         return self._entry.result
@@ -127,7 +132,7 @@ class Job:
     def _timeout(self, timeout: float | None) -> JobTimeout:
         return JobTimeout(
             f"the job is still {self.state} after {timeout} s; it goes on, and `resume` finds it",
-            self.state.charged,
+            self._entry.charged,
             self.job_id,
         )
 
@@ -162,7 +167,7 @@ class Job:
         if self.state is JobState.DONE or (self._entry.over and not self.state.owed):
             return  # its last word is said, or is being written
         self._poller.forget(self._entry)
-        charged = self.state.charged
+        charged = self._entry.charged
         error = JobError("the job was abandoned by its user", charged, self.job_id)
         self._jobs.abandoned(self._entry, error)
 

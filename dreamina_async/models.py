@@ -277,6 +277,16 @@ class JobRecord:
     saved_at: datetime | None = None
     missing: int = 0
 
+    @property
+    def charged(self) -> Charged:
+        """What is known of its price; one that was only attached may be nobody's."""
+        if self.error is not None:
+            return self.error.charged
+        seen_or_sent = self.finished_at is not None or self.submitted_at is not None
+        if self.state is JobState.ACCEPTED and not seen_or_sent:
+            return "unknown"
+        return self.state.charged
+
 
 @frozen
 class Statistics:

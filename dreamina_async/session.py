@@ -113,9 +113,11 @@ class DreaminaSession:
         gate: Gate | None = None,
     ) -> None:
         login = credentials if credentials is not None else Credentials.from_env()
+        _require_kind("credentials", login, Credentials)
         base = base_url or os.environ.get("DREAMINA_BASE_URL") or None
         folder = output_dir or os.environ.get("DREAMINA_OUTPUT_DIR") or _DEFAULT_OUTPUT_DIR
-        rules = settings or Settings()
+        rules = settings if settings is not None else Settings()
+        _require_kind("settings", rules, Settings)
         self._gate = gate or OpenGate()
         self._settings = evolve(rules, proxy=rules.proxy or Proxy.from_env())
         self._caller: Caller = caller_for(login.in_region(region), base, self._settings.dialect)
@@ -591,10 +593,12 @@ class DreaminaSession:
             A report for each id that the service knows; the others are left out.
 
         Raises:
-            InvalidRequest: one of them is not an id.
+            InvalidRequest: one of them is not an id, or they are no list.
             DreaminaError: a call failed.
         """
         poller = self._require_open().poller
+        if isinstance(ids, str):  # else each of its letters would be asked for
+            raise InvalidRequest("status takes a list of ids, also of one", field="ids")
         asked: dict[str, IdKind] = {one: _kind_of(one) for one in ids}
         reports = await gathered(poller.look(one, kind) for one, kind in asked.items())
         found = zip(asked, reports, strict=True)
@@ -816,6 +820,12 @@ def _check_same(entry: Entry, request: Request) -> None:
         raise InvalidRequest(
             f"submit id {entry.submit_id} belongs to another request", field="submit_id"
         )
+
+
+def _require_kind(name: str, value: object, kind: type) -> None:
+    """What it is instead may be a secret, and is not told."""
+    if not isinstance(value, kind):
+        raise InvalidRequest(f"{name} takes {kind.__name__} only", field=name)
 
 
 def _require_count(name: str, value: object) -> None:

@@ -56,7 +56,7 @@ HOMES = {
     "yarl": {"_runtime.transport"},
     "aiofiles": {"_runtime.files"},
     "obstore": {"_runtime.objects"},
-    "sqlite3": {"_runtime.journal"},
+    "sqlite3": {"_runtime.journal", "fleet.dbos_engine"},  # the second asks how old it is
     "dbos": {"fleet.dbos_engine"},
 }
 SERVER = {"aiohttp", "yarl"}

@@ -15,8 +15,10 @@ import pytest
 from session_kit import image, leftovers, rows, session_for, settings, ticks, world
 
 from dreamina_async import (
+    Credentials,
     DreaminaSession,
     ImageRequest,
+    InvalidRequest,
     Job,
     JobError,
     JournalLocked,
@@ -192,6 +194,37 @@ async def test_a_failed_start_lets_go_of_everything(
             pass
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("credentials", "a-cookie"),
+        ("credentials", ""),
+        ("settings", 3),
+        ("settings", {}),
+        ("base_url", 3),
+        ("base_url", b"http://127.0.0.1"),
+        ("output_dir", 3),
+        ("output_dir", b"out"),
+        ("output_dir", "a\0b"),
+        ("journal_dir", 3),
+        ("journal_dir", "a\0b"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_a_wrong_call(tmp_path: Path, name: str, value: Any) -> None:
+    given = {"credentials": Credentials("a"), "output_dir": tmp_path}
+    with pytest.raises(InvalidRequest) as caught:
+        DreaminaSession(**(given | {name: value}))
+    assert caught.value.field == name
+    assert "a-cookie" not in str(caught.value)
+
+
+async def test_a_folder_deeper_than_can_be_made_is_a_failure_to_write(tmp_path: Path) -> None:
+    session = DreaminaSession(Credentials("a"), output_dir=tmp_path / ("y/" * 1200))
+    with pytest.raises(StorageError, match="too long"):
+        await session.__aenter__()
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("nested", [False, True])
 async def test_u13_closed_by_its_own_source_of_requests(tmp_path: Path, nested: bool) -> None:
     """It cannot wait for the end of the task that it runs in: it ends with it."""
@@ -354,8 +387,6 @@ def test_trio_is_refused(tmp_path: Path) -> None:
     trio = pytest.importorskip("trio")
 
     async def main() -> None:
-        from dreamina_async import Credentials
-
         async with DreaminaSession(Credentials("a"), output_dir=tmp_path):
             pass
 

@@ -10,6 +10,7 @@ from session_kit import VIRTUAL, check_job, check_result, image, polling, rows, 
 
 from dreamina_async import (
     AuthenticationError,
+    InvalidRequest,
     JobFailed,
     JobLost,
     JobState,
@@ -112,7 +113,6 @@ async def test_s3_one_bad_id_does_not_hold_up_its_batch(tmp_path: Path, ret: str
         history("ret", ret="1057", times=4),
         history("ret", ret="2003", times=4),
         history("ret", ret="1015", times=1),
-        history("ret", ret="1019", times=3),
     ],
     ids=lambda fault: f"{fault.what}-{fault.status}-{fault.ret}",
 )
@@ -166,6 +166,13 @@ async def test_a_look_fails_when_the_service_is_down_for_long(tmp_path: Path) ->
             await session.status(["12345678901234"])
         emulator.faults.clear()
         assert await session.status(["12345678901234"]) == {}
+
+
+async def test_a_look_at_one_id_that_is_not_in_a_list_asks_for_no_letters(tmp_path: Path) -> None:
+    async with world(tmp_path) as (emulator, session):
+        with pytest.raises(InvalidRequest, match="list"):
+            await session.status(str(uuid4()))
+        assert emulator.requests.counts == {}
 
 
 async def test_a_look_at_a_damaged_record_says_so(tmp_path: Path) -> None:

@@ -26,10 +26,12 @@ from dreamina_async import (
     DreaminaSession,
     JobLost,
     JobState,
+    JobTimeout,
     Region,
     SessionClosed,
     StorageError,
     VideoRequest,
+    journal_jobs,
 )
 from dreamina_async._core.ledger import Entry
 from dreamina_async._runtime.journal import Journal
@@ -281,6 +283,29 @@ async def test_attach_a_job_that_nobody_knows(tmp_path: Path) -> None:
         with pytest.raises(JobLost):
             await job
         assert job.state is JobState.UNKNOWN
+
+
+async def test_an_attached_job_is_paid_for_once_a_report_shows_it(tmp_path: Path) -> None:
+    """What was submitted here is known to cost; an id that was only given may be nobody's."""
+    async with world(tmp_path / "first", outcome=Outcome(stuck=True)) as (emulator, first):
+        made = await first.submit(image())
+        assert made.charged == "yes"
+        async with session_for(emulator, tmp_path / "second") as second:
+            nobodys = second.attach(history_id="12345678901234")
+            found = second.attach(history_id=made.history_id)
+            assert nobodys.charged == found.charged == "unknown"
+            await anext(found.events())
+            assert found.charged == "yes"
+            with pytest.raises(JobTimeout) as caught:
+                await nobodys.result(timeout=0)
+            assert caught.value.charged == "unknown"
+        assert nobodys.error is not None
+        assert nobodys.charged == nobodys.error.charged == "unknown"
+        assert found.charged == "yes"
+        records = await journal_jobs(tmp_path / "second")
+        assert [record.charged for record in records] == ["unknown", "unknown"]
+        (record,) = await journal_jobs(tmp_path / "first")
+        assert record.charged == "yes"
 
 
 async def test_a_damaged_row_costs_its_own_attach_only(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ class StatusReply:
         absent: asked, and not in the reply; no proof of anything (S1).
         damaged: asked, answered, and not to be trusted; nothing is known of the job.
         foreign: how many records nobody asked for.
-        polling: seconds between looks that the whole reply asks for.
+        void: whether it held no set of records at all, not even an empty one.
     """
 
     reports: Mapping[str, JobReport] = field(factory=dict[str, JobReport])
@@ -71,7 +71,7 @@ class StatusReply:
     damaged: Mapping[str, ProtocolError] = field(factory=dict[str, ProtocolError])
     foreign: int = 0
     systime: float | None = None
-    polling: float | None = None
+    void: bool = False
     logid: str | None = None
 
 
@@ -122,15 +122,17 @@ def decode_status(response: HttpResponse, ids: Sequence[str], *, now: float) -> 
         if type(error) is ApiError and error.code == "2001" and len(set(ids)) == 1:
             return StatusReply(absent=frozenset(ids), logid=error.logid)
         raise
-    data = next((root.raw(name) for name in ("data", "Data", "Items") if root.raw(name)), None)
+    sets = [root.raw(name) for name in ("data", "Data", "Items")]
+    data = next(filter(None, sets), None)
     if data is not None and as_list(data) is None and as_object(data) is None:
         raise unreadable("data is not a set of records", response.body, status=200, logid=logid)
     found, foreign = _assign(data, ids)
+    interval = read_interval(root) or read_interval(Reader.of(as_object(data)))
     reports: dict[str, JobReport] = {}
     odd: dict[str, ProtocolError] = {}
     for asked, candidates in found.items():
         try:
-            reports[asked] = _only(candidates, asked, logid)
+            reports[asked] = _paced(_only(candidates, asked, logid), interval)
         except ProtocolError as error:  # it costs itself alone
             odd[asked] = error
     return StatusReply(
@@ -139,9 +141,16 @@ def decode_status(response: HttpResponse, ids: Sequence[str], *, now: float) -> 
         damaged=odd,
         foreign=foreign,
         systime=_systime(root),
-        polling=read_interval(root) or read_interval(Reader.of(data)),
+        void=not any(isinstance(one, dict | list) for one in sets),
         logid=logid,
     )
+
+
+def _paced(report: JobReport, interval: float | None) -> JobReport:
+    """The interval that the whole reply asks for holds for a queued job that names none (JSP)."""
+    if interval is None or report.queue is None or report.queue.interval is not None:
+        return report
+    return evolve(report, queue=evolve(report.queue, interval=interval))
 
 
 def decode_items(response: HttpResponse, *, now: float) -> dict[str, MediaItem]:

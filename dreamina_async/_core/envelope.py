@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 
 from dreamina_async._core.codes import CODES, UNKNOWN, Call, code_text, error_for, lookup
 from dreamina_async._core.reading import Reader, as_object, read_json, unreadable, words
+from dreamina_async._core.record import names_a_job
 from dreamina_async._core.wire import HttpResponse
 from dreamina_async.errors import (
     ApiError,
@@ -23,6 +24,9 @@ from dreamina_async.errors import (
 )
 
 MAX_RETRY_AFTER = 600.0
+
+_NO_ENTRY = frozenset({301, 302, 303, 307, 308, 401, 403})
+"""A service that knows the login sends nobody elsewhere: redirects lead to its login page (H6)."""
 
 _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 _HTTP_DATE = re.compile(
@@ -46,7 +50,7 @@ class _Envelope:
 
     @property
     def code(self) -> str | None:
-        return code_text(self.ret)
+        return None if self.ret == "0" else code_text(self.ret) or self.ret
 
     @property
     def logid(self) -> str | None:
@@ -67,8 +71,14 @@ class _Envelope:
     def wait(self) -> float | None:
         return retry_after(self.response.headers.get("retry-after"), self.now)
 
+    @property
+    def names_a_job(self) -> bool:
+        """Whether it tells of a job: then no refusal beside it is certain (J14)."""
+        data = self.root.object("data")
+        return names_a_job(data) or names_a_job(data.object("aigc_data"))
+
     def refusal(self, code: str) -> ApiError:
-        return error_for(
+        error = error_for(
             code,
             self.message,
             context=self.call,
@@ -76,6 +86,7 @@ class _Envelope:
             status=self.response.status,
             retry_after=self.wait(),
         )
+        return evolve(error, charged="unknown") if self.names_a_job else error
 
     def unreadable(self, what: str) -> ProtocolError:
         return unreadable(what, self.response.body, status=self.response.status, logid=self.logid)
@@ -140,7 +151,7 @@ def _http_error(envelope: _Envelope) -> DreaminaError:
             retry_after=envelope.wait(),
             **envelope.facts(),
         )
-    if status in {401, 403} and (code is None or lookup(code, envelope.call) is UNKNOWN):
+    if status in _NO_ENTRY and (code is None or lookup(code, envelope.call) is UNKNOWN):
         return AuthenticationError(
             f"the service answers HTTP {status}",
             charged="unknown",
@@ -157,9 +168,10 @@ def _rate_limited(envelope: _Envelope) -> RateLimited:
     # HTML page or `ret 0` nobody knows who answered, or what.
     empty = not envelope.response.body.strip()
     well_formed = empty or (envelope.root.value and (envelope.code or not envelope.ret))
+    certain = envelope.call == "submit" and well_formed and not envelope.names_a_job
     return RateLimited(
         "the service answers HTTP 429: too many requests",
-        charged="no" if envelope.call == "submit" and well_formed else "unknown",
+        charged="no" if certain else "unknown",
         advice=CODES["1"].advice,
         retry_after=envelope.wait(),
         **envelope.facts(),

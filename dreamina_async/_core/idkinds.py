@@ -27,14 +27,21 @@ class IdKinds:
     preferred: IdKind = "history"
     _work: set[IdKind] = field(factory=set[IdKind])
     _refused: set[IdKind] = field(factory=set[IdKind])
+    _doubtful: set[str] = field(factory=set[str])
+    """Jobs whose history id another job's reply has named, too: either may be wrong (S22)."""
 
     def choose(self, entry: Entry, *, other: bool = False) -> IdKind:
         """The kind to ask by; the `other` one where there is a choice."""
         if not has_both(entry):
             return "submit" if entry.history_id is None else "history"
         # of those that came through MCP, S1 tells of the submit id only
-        usual: IdKind = "submit" if entry.by_mcp else self.preferred
+        by_submit = entry.by_mcp or entry.job_id in self._doubtful
+        usual: IdKind = "submit" if by_submit else self.preferred
         return other_kind(usual) if other else usual
+
+    def doubt(self, entry: Entry) -> None:
+        """Ask for this job by its submit id first: that one is our own."""
+        self._doubtful.add(entry.job_id)
 
     def answered(self, kind: IdKind) -> None:
         """A job with both ids was found by this kind."""

@@ -15,7 +15,7 @@ from collections import Counter
 from attrs import define, field
 
 from dreamina_async._core.reconcile import Sight
-from dreamina_async.errors import DreaminaError
+from dreamina_async.errors import Charged, DreaminaError
 from dreamina_async.models import JobResult, JobState, MediaFile
 from dreamina_async.requests import ImageRequest, MediaKind, Request
 
@@ -72,6 +72,14 @@ class Entry:
         """Whether it was submitted through the MCP endpoint."""
         return isinstance(self.request, ImageRequest) and self.request.via == "mcp"
 
+    @property
+    def charged(self) -> Charged:
+        """What is known of its price; one that is only attached may be nobody's till seen."""
+        seen = self.finished_at is not None or (self.sight is not None and self.sight.seen)
+        if self.state is JobState.ACCEPTED and self.sent_at is None and not seen:
+            return "unknown"
+        return self.state.charged
+
 
 @define
 class Ledger:
@@ -98,6 +106,13 @@ class Ledger:
         entry.history_id = entry.history_id or history_id
         if entry.history_id is not None:
             self._by_history.setdefault(entry.history_id, entry)
+
+    def rename(self, entry: Entry, history_id: str) -> None:
+        """A record that states the job's own submit id knows its history id better than a reply."""
+        if self._by_history.get(entry.history_id or "") is entry:
+            del self._by_history[entry.history_id or ""]
+        entry.history_id = history_id
+        self._by_history[history_id] = entry
 
     def get(self, job_id: str) -> Entry | None:
         """The job, if it is here."""

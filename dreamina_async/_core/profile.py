@@ -128,6 +128,8 @@ def check_base_url(text: str) -> str:
     Raises:
         InvalidRequest: it is neither https nor http on a loopback address, or is no plain URL.
     """
+    if not isinstance(text, str):
+        raise InvalidRequest("the base URL is not text", field="base_url")
     try:
         url = urlsplit(text.strip())
         host, _ = url.hostname or "", url.port

@@ -58,6 +58,11 @@ def own_ids(value: object) -> frozenset[str]:
     return frozenset(map(canonical, said))
 
 
+def names_a_job(record: Reader) -> bool:
+    """Whether it states a history id, which only a job that was accepted has."""
+    return bool(_history_ids(record, record.object("task")))
+
+
 def read_record(record: Reader, asked: str | None, logid: str | None) -> JobReport:
     task = record.object("task")
     _check_whole(record, task, logid)
@@ -123,7 +128,7 @@ def said_submit_ids(record: Reader, task: Reader) -> tuple[str, ...]:
 def _each(reader: Reader, names: Iterable[str]) -> Iterator[str]:
     for name in names:
         found = reader.text(name, limit=200)  # whatever it says, it has to agree
-        if found is not None:
+        if found is not None and found.strip("0"):  # 0 is how a service writes that there is none
             yield found
 
 

@@ -16,6 +16,8 @@ class Delivery:
     """One go at a job's files. The first that fails ends it; `resume` begins another."""
 
     entry: Entry
+    uris: frozenset[str] = frozenset()
+    """What the record calls the job's results now."""
     left: int = 0
     ended: bool = False
 

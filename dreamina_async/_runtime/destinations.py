@@ -22,6 +22,9 @@ def destination_of(output_dir: AnyPath, journal_dir: AnyPath | None = None) -> D
         InvalidRequest: it is none; or a journal folder was given for files on the disk, which
             have theirs beside them.
     """
+    _require_path("output_dir", output_dir)
+    if journal_dir is not None:
+        _require_path("journal_dir", journal_dir)
     url = store_url(os.fspath(output_dir))
     if url is not None:
         return Destination(Path(journal_dir) if journal_dir else _state() / folder_for(url), url)
@@ -31,6 +34,15 @@ def destination_of(output_dir: AnyPath, journal_dir: AnyPath | None = None) -> D
             field="journal_dir",
         )
     return Destination(Path(output_dir))
+
+
+def _require_path(name: str, value: AnyPath) -> None:
+    try:
+        fine = "\0" not in os.fspath(value)
+    except TypeError:  # bytes, or nothing that has a path
+        fine = False
+    if not fine:
+        raise InvalidRequest(f"{name} {value!r} is not a path", field=name)
 
 
 def _state() -> Path:

@@ -16,6 +16,9 @@ _HIDDEN = "***"
 _TOKEN = re.compile(r"(?=\D*\d)[0-9A-Za-z._%+=/-]{16,}")
 """What is long and odd enough to be a secret: taking out less would garble innocent replies."""
 
+_LONG = 16
+"""Characters from which a value as a whole is taken out, whatever it is made of."""
+
 _ODD = re.compile(r"[^0-9A-Za-z._%/|,-]")
 """What careful encoders of JSON write by its number; the slash has a way of its own."""
 
@@ -25,8 +28,10 @@ class DiscreetTransport(WrappedTransport):
 
     def __init__(self, transport: Transport, secrets: Iterable[str]) -> None:
         super().__init__(transport)
-        parts = filter(_TOKEN.fullmatch, {part for secret in secrets for part in secret.split()})
-        found = {spelling for part in parts for spelling in _spellings(part)}
+        known = tuple(secrets)
+        parts = filter(_TOKEN.fullmatch, {part for secret in known for part in secret.split()})
+        whole = (secret for secret in known if len(secret) >= _LONG)
+        found = {spelling for one in (*parts, *whole) for spelling in _spellings(one)}
         self._secrets = tuple(sorted(found, key=len, reverse=True))
 
     async def send(

@@ -5,6 +5,7 @@ what was never synced. Reading needs no door, for it changes nothing; how much r
 is asked here all the same, for that is the simulation's to say.
 """
 
+import errno
 import io
 import os
 from pathlib import Path
@@ -51,4 +52,8 @@ class Disk:
 
     def make_folder(self, folder: Path, mode: int = 0o755) -> None:
         """A folder, and those above it, where they are missing."""
-        folder.mkdir(mode, parents=True, exist_ok=True)
+        try:
+            folder.mkdir(mode, parents=True, exist_ok=True)
+        except RecursionError:  # a call for each that is missing
+            reason = os.strerror(errno.ENAMETOOLONG)
+            raise OSError(errno.ENAMETOOLONG, reason, str(folder)) from None

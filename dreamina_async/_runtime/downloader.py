@@ -54,6 +54,7 @@ class Downloader:
             if entry.over:  # given up meanwhile
                 return
             todo = plan(items, entry.saved)
+            delivery.uris = frozenset(one.uri for one in items)
             delivery.left = len(todo)
             now = self.clock.wall()
             for index, item in todo:

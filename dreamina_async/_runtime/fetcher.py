@@ -203,8 +203,8 @@ class Fetcher:
         assert transfer.part is not None
         if self.policy.embed:
             written = await self._with_provenance(file, transfer.part, written)
-        if any(one.sha256 == written.sha256 for one in file.entry.saved):
-            return None  # S2 shows no `image_uri`, so a later record may name it otherwise
+        if any(_renamed(one, written, file.delivery.uris) for one in file.entry.saved):
+            return None
         facts = written.facts
         final = transfer.path.parent / file_name(file.item, file.index, facts.extension)
         final = await transfer.part.publish(final, written.sha256)
@@ -312,3 +312,12 @@ class Fetcher:
 def _never_arrived(error: TransportError) -> bool:
     """Whether it says nothing of the file, and waiting may mend it."""
     return not (error.sent or isinstance(error, Untrusted))
+
+
+def _renamed(saved: MediaFile, written: Written, uris: frozenset[str]) -> bool:
+    """Whether a file stands there already, under a name that the record has no more.
+
+    S2 shows no `image_uri`, so a later record may name a result otherwise. Equal bytes under two
+    names of one record are two results (S13).
+    """
+    return saved.sha256 == written.sha256 and saved.uri not in uris

@@ -119,6 +119,15 @@ class Jobs:
         self._publish(events.Submitted, entry, history_id=entry.history_id)
         self._wake(self._accepted, entry)
 
+    def identified(self, entry: Entry, report: JobReport) -> None:
+        """A record of the job has been read: its ids are known, or known better."""
+        stated = report.history_id
+        if stated and entry.history_id not in (None, stated) and report.submit_id:
+            self.ledger.rename(entry, stated)
+            self._put(entry)
+        else:
+            self.ledger.name(entry, stated)
+
     def remember(self, entry: Entry) -> None:
         """An attached job, new to the journal."""
         self._put(entry)
@@ -226,7 +235,7 @@ class Jobs:
         """
         if entry.over:
             return
-        charged = error.charged if keep else entry.state.charged
+        charged = error.charged if keep else entry.charged
         entry.error = evolve(error, charged=charged, job_id=entry.job_id)
         if keep:
             self._put(entry)
@@ -250,7 +259,12 @@ class Jobs:
         Raises:
             StorageError: the journal cannot be read.
         """
-        return self.ledger.by_history(history_id) or await self.journal.get(history_id)
+        known = self.ledger.by_history(history_id)
+        if known is not None:
+            return known
+        earlier = await self.journal.get(history_id)
+        # meanwhile another job of this session may have got it (S22)
+        return self.ledger.by_history(history_id) or earlier
 
     async def until_accepted(self, entry: Entry) -> None:
         """Return when the submit's outcome is known."""

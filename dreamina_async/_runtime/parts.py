@@ -141,6 +141,7 @@ def put_together(
         deliver=deliver,
         on_unanswered=lambda entry: submitter.resubmit(entry),
         on_refused=on_refused,
+        on_account=lambda error, until: submitter.account(error, until),
         gate=gate,
     )
     uploader = Uploader(transport, files, caller, clock, settings, pace, supervisor.spawn)

@@ -56,6 +56,9 @@ from dreamina_async.gate import Gate, OpenGate
 from dreamina_async.models import JobReport, JobState, MediaItem
 from dreamina_async.settings import Settings
 
+_CONFIRMED_IN = 10.0
+"""Seconds in which the next status call should have told whether the login is refused indeed."""
+
 _OVERLAP = 4
 """Status calls on their way at once: a slow service must not hold up the rest."""
 
@@ -90,6 +93,9 @@ class Poller:
     deliver: Deliver
     on_unanswered: Callable[[Entry], bool]
     on_refused: Callable[[DreaminaError], None]
+    on_account: Callable[[DreaminaError | None, float], None] = lambda _, __: None
+    """Told what a status call says of the account, and until when it is not known for certain;
+    or None, when all is well again."""
     foresight: Foresight = field(factory=Foresight)
     gate: Gate = field(factory=OpenGate)
     _kinds: IdKinds = field(init=False)
@@ -117,6 +123,12 @@ class Poller:
         after = 0.0 if at_once else first_look_after(sight, self.settings.polling, outlook)
         due = max(now, sight.since + spread(after, entry.job_id, 0))
         self._put(entry, due)
+
+    def doubt(self, entry: Entry) -> None:
+        """Another reply has named this job's history id, too; look by its submit id."""
+        self._kinds.doubt(entry)
+        if entry.state is JobState.ACCEPTED and not entry.over:
+            self._put(entry, self.clock.monotonic())
 
     def forget(self, entry: Entry) -> None:
         """Ask no more for this job."""
@@ -248,7 +260,7 @@ class Poller:
         except DreaminaError as error:
             self._refused(kind, keys, error)
         else:
-            self._failures = self._refusals = 0
+            self._is_well()
             self._said.pop("", None)
             now = self.clock.monotonic()
             for key in keys:
@@ -283,10 +295,11 @@ class Poller:
             damaged = await self._speaks_of_another(entry, report)
         if entry.over or entry.sight is None:  # given up meanwhile
             return
+        damaged = damaged or _no_proof(entry.sight, reply)
         if damaged is not None:
             self._warn(key, f"job {key}: its record cannot be read", damaged)
             if not self._overdue(entry, damaged, now):
-                self._again(entry, now)
+                self._again(entry, now, other_id=kind == self._kinds.choose(entry))
             return
         self._said.pop(key, None)
         if report is not None and has_both(entry):
@@ -314,7 +327,7 @@ class Poller:
         before = entry.sight
         entry.sight, verdict = reconcile(before, report, now, *policies)
         if report is not None:
-            self.jobs.ledger.name(entry, report.history_id)
+            self.jobs.identified(entry, report)
             self._wonder(entry, report)
             await self._found(entry, report)
             if entry.over:  # given up meanwhile
@@ -323,7 +336,8 @@ class Poller:
             case Pending():
                 if report is not None and _differs(before, entry.sight):
                     self.jobs.progressed(entry)
-                self._again(entry, now, absent=report is None)
+                looked_in_vain = report is None and entry.sight.looks_absent % 2 == 1
+                self._again(entry, now, other_id=looked_in_vain)
             case Ready(items, missing):
                 self.foresight.ended(before, now)
                 self.jobs.ready(entry, report, len(items), missing)
@@ -380,12 +394,11 @@ class Poller:
         )
         self.jobs.unknown(entry, error)
 
-    def _again(self, entry: Entry, now: float, *, absent: bool = False) -> None:
+    def _again(self, entry: Entry, now: float, *, other_id: bool = False) -> None:
         assert entry.sight is not None
         after = self._next_look_after(entry.sight, now)
         looks = entry.sight.looks_absent + entry.sight.looks_same
-        other = absent and entry.sight.looks_absent % 2 == 1
-        self._put(entry, now + spread(after, entry.job_id, looks), other_id=other)
+        self._put(entry, now + spread(after, entry.job_id, looks), other_id=other_id)
 
     def _next_look_after(self, sight: Sight, now: float) -> float:
         outlook = self.foresight.outlook(sight.kind)
@@ -416,7 +429,7 @@ class Poller:
     def _refused(self, kind: IdKind, keys: Sequence[_Key], error: DreaminaError) -> None:
         self.jobs.counters.retries += 1
         if _is_about_the_ids(error):  # the service is well, and so is the login
-            self._failures = self._refusals = 0
+            self._is_well()
             self._bisect(kind, keys, error)
             return
         self._failures += 1
@@ -431,6 +444,8 @@ class Poller:
         self._warn("", "status calls fail", error)
         log.info("next status call in %.1f s", pause, extra=extras(error, wait=pause))
         self.schedule.ceiling.pause(now + pause)
+        if isinstance(error, AuthenticationError | AccountRestricted):
+            self.on_account(error, now + pause + _CONFIRMED_IN)
         if slows_all(error):
             self.pace.pause(now + pause)
         if self._failures >= self.settings.retrying.attempts:
@@ -438,6 +453,11 @@ class Poller:
         batch = max(1, len(keys) // 2) if _is_too_long(error) else None
         for key in keys:
             self._put_back(key, kind, now, batch)
+
+    def _is_well(self) -> None:
+        if self._refusals:
+            self.on_account(None, self.clock.monotonic())
+        self._failures = self._refusals = 0
 
     def _bisect(self, kind: IdKind, keys: Sequence[_Key], error: DreaminaError) -> None:
         """One bad id may fail its whole batch: ask in halves until it stands alone."""
@@ -504,6 +524,13 @@ class Poller:
         self._fail(tuple(self._looks), error)
 
 
+def _no_proof(sight: Sight, reply: StatusReply) -> DreaminaError | None:
+    """Why a reply says nothing of an unanswered submit: it holds no records, not even none."""
+    if not reply.void or sight.answered:
+        return None
+    return ProtocolError("the status reply holds no set of records", "unknown")
+
+
 def _answer_to_submit(error: DreaminaError | None) -> str:
     """An answer that nobody can read is one all the same, and its words may explain it."""
     if isinstance(error, ApiError | ProtocolError):
@@ -512,13 +539,10 @@ def _answer_to_submit(error: DreaminaError | None) -> str:
 
 
 def _contradicts(entry: Entry, report: JobReport) -> bool:
-    return any(
-        ours is not None and theirs is not None and ours != theirs
-        for ours, theirs in (
-            (entry.history_id, report.history_id),
-            (entry.submit_id, report.submit_id),
-        )
-    )
+    """The submit id decides, for it is our own; a history id came from the service."""
+    if entry.submit_id is not None and report.submit_id is not None:
+        return entry.submit_id != report.submit_id
+    return bool(entry.history_id and report.history_id) and entry.history_id != report.history_id
 
 
 def _is_about_the_ids(error: DreaminaError) -> bool:

@@ -93,6 +93,8 @@ class Submitter:
     _sending: int = 0
     _held_until: float = float("-inf")
     """Nothing is submitted before: the next in line would fail alike."""
+    _doubted_until: float = float("-inf")
+    """A status call says that the login is refused; until then the next one should confirm it."""
     _last_stop: DreaminaError | None = None
     _restricted_until: float = float("-inf")
 
@@ -241,6 +243,7 @@ class Submitter:
         except StorageError as error:
             raise evolve(error, charged="unknown") from error
         if known is not None and known.job_id != entry.job_id:
+            self.poller.doubt(known)
             raise ProtocolError("the reply names another job's record", "unknown")
 
     def _leave(self, submit_id: str, called_in_round: int) -> None:
@@ -344,7 +347,7 @@ class Submitter:
             self.pace.pause(now + pause)
 
     def _opens_at(self, *, again: bool) -> float:
-        opens = max(self._held_until, self.pace.paused_until)
+        opens = max(self._held_until, self._doubted_until, self.pace.paused_until)
         return max(opens, self.pace.retry_at()) if again else opens
 
     def _has_room(self, entry: Entry) -> bool:
@@ -378,6 +381,18 @@ class Submitter:
         self.stir()
 
     # ---- what others ask for -----------------------------------------------------------
+
+    def account(self, error: DreaminaError | None, until: float) -> None:
+        """What a status call says of the account holds for submits, too (H7, S20).
+
+        Args:
+            error: it is restricted, or the login is refused, once; None: all is well.
+            until: the instant by which a refused login should be confirmed or not.
+        """
+        if isinstance(error, AccountRestricted):
+            self._stop(evolve(error, charged="no"))
+        self._doubted_until = until if isinstance(error, AuthenticationError) else float("-inf")
+        self.stir()
 
     def stir(self) -> None:
         """Everybody who waits here is to look again."""

@@ -491,7 +491,8 @@ def _words(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return f"cannot connect to the proxy: {_reason(error.os_error)}"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect to {error.host}:{error.port}: {_reason(error.os_error)}"
+        host = f"[{error.host}]" if ":" in error.host else error.host
+        return f"cannot connect to {host}:{error.port}: {_reason(error.os_error)}"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the server closed the connection before it replied"
     if isinstance(error, aiohttp.ClientPayloadError):

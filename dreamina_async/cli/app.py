@@ -34,6 +34,7 @@ app: App = App(
         "Exit status: 0 all done, 1 some jobs failed, 2 usage, 3 credentials refused, "
         "4 out of credit, 5 interrupted or timed out with jobs pending, 130 second Ctrl-C."
     ),
+    suppress_keyboard_interrupt=False,  # a first Ctrl-C is not the end that its 130 stands for
 )
 app["--help"].group = app["--version"].group = Group("Help", sort_key=9)
 

@@ -72,6 +72,7 @@ def bulk(path: Path, reading: dict[str, Any], options: BulkOptions, common: Comm
         jobs=rows.jobs,
         total=good,
         facts=rows.facts,
+        unsent=lambda: _unsent(manifest, common),
         again=_AGAIN,
         list_files=False,
         timeout=options.timeout,
@@ -169,6 +170,14 @@ async def _show_plan(manifest: Manifest, common: Common, output: Output) -> None
     output.emit("quote", credits=cost.credits, unpriced=cost.unpriced, jobs=len(cost.prices))
     output.note(f"expected cost: {cost}; accounts differ, see `dreamina-async credits`")
     output.note(f"dry run: {jobs}, {new} of them new; nothing was sent, nothing was charged")
+
+
+async def _unsent(manifest: Manifest, common: Common) -> int | None:
+    entries = list(manifest.entries())
+    known = await _known(entries, common)
+    if known is None:
+        return None
+    return sum(one.key not in known and not one.problem for one in entries)
 
 
 async def _known(entries: list[Entry], common: Common) -> dict[str, JobState] | None:

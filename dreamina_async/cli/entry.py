@@ -36,8 +36,9 @@ def run(tokens: Sequence[str]) -> int:
 
 
 def _without_stdout() -> None:
-    """Nor must the interpreter try to flush it at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    from dreamina_async.cli.output import silence
+
+    silence(sys.stdout)
 
 
 def _explain(error: Exception, tokens: Sequence[str]) -> int:

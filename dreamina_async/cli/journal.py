@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from dreamina_async import (
-    Charged,
     DreaminaSession,
     Job,
     JobRecord,
@@ -21,7 +20,15 @@ from dreamina_async.cli.lines import emit_record
 from dreamina_async.cli.options import Common, Folder
 from dreamina_async.cli.output import Output, counted, shown
 from dreamina_async.cli.progress import Tally
-from dreamina_async.cli.runner import Jobs, Work, aside, carry_out, follow, stoppable
+from dreamina_async.cli.runner import (
+    Jobs,
+    Work,
+    aside,
+    carry_out,
+    follow,
+    stoppable,
+    submits_nothing,
+)
 from dreamina_async.cli.signals import Interrupted
 from dreamina_async.cli.tables import Row, show_table
 
@@ -43,6 +50,7 @@ def resume(common: Common, timeout: float | None) -> int:
     work = Work(
         open=common.session,
         jobs=jobs,
+        unsent=submits_nothing,
         list_files=False,
         timeout=timeout,
     )
@@ -63,6 +71,7 @@ def fetch(ids: Sequence[str], common: Common, timeout: float | None) -> int:
         open=common.session,
         jobs=jobs,
         total=len(wanted),
+        unsent=submits_nothing,
         timeout=timeout,
     )
     return asyncio.run(carry_out(work, common.output()))
@@ -142,7 +151,7 @@ def _record_row(record: JobRecord, now: datetime, short: bool) -> Row:
         name or record.job_id,
         record.state.value,
         _age((now - record.created_at).total_seconds()),
-        _charged(record),
+        record.charged,
         str(len(record.media)),
         _what(record),
     )
@@ -152,12 +161,6 @@ def _what(record: JobRecord) -> str:
     prompt = shown(record.request.prompt) if record.request else ""
     why = shown(str(record.error)) if record.error else ""
     return " – ".join(part for part in (why, prompt) if part)
-
-
-def _charged(record: JobRecord) -> Charged:
-    if record.error is not None:
-        return record.error.charged
-    return record.state.charged
 
 
 def _age(seconds: float) -> str:

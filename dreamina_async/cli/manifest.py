@@ -217,7 +217,8 @@ def _seen_from(folder: Path, image: Any) -> Any:
 def _missing_image(request: Request) -> str:
     for image in request.images:
         if isinstance(image, Path) and not image.is_file():
-            return f"there is no file {image}"
+            hint = "; write / between folders" if "\\" in str(image) else ""
+            return f"there is no file {image}{hint}"
         if isinstance(image, ImageData):
             return "an image is named by its digest alone; give its path"
     return ""

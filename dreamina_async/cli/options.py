@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from attrs import asdict, frozen
 from cyclopts import Group, Parameter
+from cyclopts.validators import Number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -177,12 +178,17 @@ Timeout = Annotated[
     ),
 ]
 MaxInFlight = Annotated[
-    int | None, Parameter(help="Jobs between submit and files at once.", group=RUN)
+    int | None,
+    Parameter(help="Jobs between submit and files at once.", group=RUN, validator=Number(gt=0)),
 ]
 
 MaxCredits = Annotated[
     int | None,
-    Parameter(help="Submit no job that would bring the expected cost above this.", group=RUN),
+    Parameter(
+        help="Submit no job that would bring the expected cost above this.",
+        group=RUN,
+        validator=Number(gt=0),
+    ),
 ]
 
 Database = Annotated[

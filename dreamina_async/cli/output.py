@@ -6,13 +6,14 @@ JSON Lines only, each with `v` (the version of what follows) and `event`.
 
 import json
 import logging
+import os
 import sys
-from collections.abc import Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard, cast
+from typing import IO, TYPE_CHECKING, Any, TextIO, TypeGuard, cast
 
 import attrs
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SCHEMA_VERSION = 1
+_LINE_ENDS = {end: f"\\u{end:04x}" for end in (0x85, 0x2028, 0x2029)}  # JSON lets them stand
 
 
 class Output:
@@ -43,7 +45,9 @@ class Output:
         self.json_lines = json_lines
         self.quiet = quiet
         self.verbose = verbose
-        self.console: Console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self.console: Console = Console(
+            file=_steady(sys.stderr), stderr=True, highlight=False, markup=False, emoji=False
+        )
 
     @property
     def live(self) -> bool:
@@ -58,7 +62,7 @@ class Output:
         if self.json_lines:
             line = {"v": SCHEMA_VERSION, "event": event, **plain(facts)}
             ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-            _write_stdout(json.dumps(line, ensure_ascii=ascii_only))
+            _write_stdout(json.dumps(line, ensure_ascii=ascii_only).translate(_LINE_ENDS))
 
     def result(self, text: str) -> None:
         """What the command was called for: stdout, for people and pipes."""
@@ -102,6 +106,38 @@ def _log_level(output: Output) -> int:
     if output.verbose:
         return logging.DEBUG
     return logging.ERROR if output.quiet else logging.WARNING
+
+
+def silence(stream: TextIO) -> None:
+    """Let what is still written to a stream vanish, also when the interpreter flushes it."""
+    with suppress(OSError):  # it may have no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+class _Steady:
+    """A stream that nobody may be reading any more: paid work does not stop for words."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> None:
+        self._try(lambda: self._stream.write(text))
+
+    def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except OSError:
+            silence(self._stream)
+
+
+def _steady(stream: TextIO | None) -> IO[str] | None:
+    return cast("IO[str]", _Steady(stream)) if stream is not None else None
 
 
 class _ConsoleHandler(logging.Handler):

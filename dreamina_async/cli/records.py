@@ -71,13 +71,15 @@ def check_suffix(name: str) -> str:
 
 
 def decode_manifest(name: str, data: bytes) -> str:
-    """The text of a manifest: UTF-8, with or without a byte order mark.
+    """The text of a manifest: UTF-8, with or without a byte order mark; its lines end in LF.
 
     Raises:
         ManifestError: it is empty, too wide, or not text in UTF-8.
     """
     if data.startswith(_UTF16_MARKS):
         raise ManifestError(name, "this is UTF-16; save it as UTF-8", 1)
+    # also within cells: rows that an editor saves with other line ends must not be paid again
+    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if (at := data.find(b"\0")) >= 0:
         raise ManifestError(name, "a NUL byte; this is not a text file", _line_of(data, at))
     _refuse_huge_lines(name, data)
@@ -121,7 +123,7 @@ def _refuse_huge_lines(name: str, data: bytes) -> None:
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     """Lines with their numbers; not `splitlines`, which also breaks at U+2028 and its like."""
     for number, line in enumerate(io.StringIO(text, newline="\n"), start=1):
-        yield number, line.removesuffix("\n").removesuffix("\r")
+        yield number, line.removesuffix("\n")
 
 
 def _read_text(name: str, text: str, prompt_column: str) -> Records:
@@ -143,7 +145,9 @@ def _read_jsonl(name: str, text: str, prompt_column: str) -> Records:
 
 
 def _json_record(number: int, line: str, prompt_column: str) -> Record | BadRow:
-    value: Any = json.loads(line, parse_constant=_refuse_constant)
+    value: Any = json.loads(
+        line, parse_constant=_refuse_constant, object_pairs_hook=_refuse_repetition
+    )
     if isinstance(value, str):
         return Record(number, {column_name(prompt_column): value})
     if not isinstance(value, dict):
@@ -157,6 +161,13 @@ def _json_record(number: int, line: str, prompt_column: str) -> Record | BadRow:
 
 def _refuse_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number")
+
+
+def _refuse_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    named = dict(pairs)
+    if len(named) != len(pairs):
+        raise ValueError("two keys have the same name")
+    return named
 
 
 def _read_csv(name: str, text: str, prompt_column: str) -> Records:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,7 +30,7 @@ from dreamina_async.cli.options import Common, Folder
 from dreamina_async.cli.output import Output, shown
 from dreamina_async.cli.progress import Tally
 from dreamina_async.cli.signals import Interrupted, Stopper
-from dreamina_async.cli.summary import Summary, report
+from dreamina_async.cli.summary import Summary, go_on, report
 
 T = TypeVar("T")
 
@@ -43,6 +43,15 @@ def _no_facts(job: Job) -> dict[str, Any]:
     return {}
 
 
+async def _nobody_knows() -> int | None:
+    return None
+
+
+async def submits_nothing() -> int | None:
+    """For `Work.unsent`."""
+    return 0
+
+
 @frozen
 class Work:
     """What a command wants done.
@@ -52,6 +61,8 @@ class Work:
         jobs: yields the session's jobs as they end; may set the tally's total.
         total: how many jobs there will be, if that is known beforehand.
         facts: what else a job's JSON line says, such as its line in the manifest.
+        unsent: how many of its jobs nobody has ever sent, for a run that ended before its end; None
+            counts those of which nothing is known.
         again: how to go on after an interruption; None says `resume`.
         list_files: whether the files' names are the command's result.
         timeout: seconds after which it stops as if interrupted.
@@ -62,6 +73,7 @@ class Work:
     jobs: Callable[[DreaminaSession, Tally], Jobs]
     total: int | None = None
     facts: Callable[[Job], dict[str, Any]] = _no_facts
+    unsent: Callable[[], Awaitable[int | None]] = _nobody_knows
     again: str | None = None
     list_files: bool = True
     timeout: float | None = None
@@ -85,10 +97,13 @@ async def carry_out(work: Work, output: Output) -> Exit:
         interrupted = str(stopped)
     except DreaminaError as error:
         failure = error
+    except OSError:  # whoever read stdout has left
+        output.note(f"the run ends here; {go_on(work.again, run.out)}")
+        raise
     for file in run.files:
         output.result(file)
     status = run.status(failure, interrupted=interrupted is not None)
-    if run.statistics is not None and (failure is None or run.began):
+    if failure is None or run.began:
         report(
             Summary(
                 run.tally,
@@ -96,7 +111,8 @@ async def carry_out(work: Work, output: Output) -> Exit:
                 time.monotonic() - started,
                 run.out,
                 status,
-                await _owed(run.out) if interrupted or failure else None,
+                await run.owed() if interrupted or failure else 0,
+                await work.unsent() if interrupted or failure else None,
                 work.skipped,
                 interrupted,
                 work.again,
@@ -139,9 +155,10 @@ class _Run:
     output: Output
     tally: Tally
     out: Folder = Path()
-    statistics: Statistics | None = None
+    statistics: Statistics = field(factory=Statistics)
     files: list[str] = field(factory=list, init=False)
     _refused: int = field(default=0, init=False)
+    _ended: set[str] = field(factory=set, init=False)
 
     async def all(self) -> None:
         """Every job, from the session's start to its end."""
@@ -163,6 +180,7 @@ class _Run:
     def _end(self, job: Job) -> None:
         facts = self.work.facts(job)
         outcome = job.outcome
+        self._ended.add(job.job_id)
         self.tally.ended(
             job.job_id,
             job.state,
@@ -174,6 +192,13 @@ class _Run:
         emit_job(self.output, job, **facts)
         if self.work.list_files and outcome is not None:
             self.files += (media.url or str(media.path) for media in outcome.media)
+
+    async def owed(self) -> int:
+        """Jobs that may still come home and did not end here, those held as unknown among them."""
+        with suppress(DreaminaError):
+            records = await journal_jobs(self.out)
+            return sum(one.state.owed and one.job_id not in self._ended for one in records)
+        return 0
 
     @property
     def began(self) -> bool:
@@ -198,13 +223,6 @@ class _Run:
 def _label(job: Job, facts: dict[str, Any]) -> str:
     prompt = shown(job.request.prompt, 60) if job.request else job.job_id
     return f"line {facts['line']}, {prompt}" if "line" in facts else prompt
-
-
-async def _owed(out: Folder) -> int | None:
-    with suppress(DreaminaError):
-        states = [record.state for record in await journal_jobs(out)]
-        return sum(state.owed and not state.terminal for state in states)
-    return None
 
 
 async def follow(jobs: Iterable[Job]) -> Jobs:

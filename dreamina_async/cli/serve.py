@@ -18,8 +18,9 @@ def serve(host: str, port: int, speed: float, dialect: Dialect | None, output: O
     try:
         options = EmulatorOptions.from_keywords(host=host, port=port, speed=speed, dialect=dialect)
         asyncio.run(_until_stopped(options, output))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot serve at {host}:{port}: {error}") from error
+    except (OSError, ValueError, OverflowError) as error:
+        name = f"[{host}]" if ":" in host else host
+        raise UsageError(f"cannot serve at {name}:{port}: {error}") from error
     return Exit.DONE
 
 

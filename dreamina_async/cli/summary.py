@@ -23,7 +23,8 @@ class Summary:
         seconds: wall time.
         out: the output folder.
         status: the exit status.
-        owed: jobs that the folder's journal still has to bring home; None if nobody looked.
+        owed: jobs of the folder's journal that may still come home and did not end in this run.
+        never_sent: jobs that the journal does not have as sent; None if nobody looked.
         skipped: bad rows that were left out.
         interrupted: why it was stopped before its end, if it was.
         again: how to go on from here with what the command was to do; None says `resume`.
@@ -34,7 +35,8 @@ class Summary:
     seconds: float
     out: Folder
     status: int
-    owed: int | None
+    owed: int
+    never_sent: int | None
     skipped: int
     interrupted: str | None
     again: str | None
@@ -70,19 +72,20 @@ class Summary:
     @property
     def pending(self) -> int:
         """Jobs that were not over when the run ended."""
-        return self.tally.standing().pending if self.owed is None else self.owed
+        return self.tally.standing().pending + self.owed
 
     @property
     def resumable(self) -> int:
         """Jobs that can still come home, pending or not."""
-        return self.tally.resumable if self.owed is None else self.owed
+        return self.tally.resumable + self.owed
 
     @property
     def unsent(self) -> int:
         """Jobs that were never sent, or were refused without a charge."""
+        if self.never_sent is not None:
+            return self.never_sent
         standing = self.tally.standing()
-        waiting = self.pending - standing.pending
-        return standing.unsent + max(0, (standing.left or 0) - waiting)
+        return standing.unsent + max(0, (standing.left or 0) - self.owed)
 
     def lines(self) -> Iterator[str]:
         """The summary for people."""
@@ -103,8 +106,9 @@ class Summary:
         if isinstance(self.out, str):
             yield f"what is owed stands on this machine, in {journal_folder(self.out)}"
         retries = "1 retry" if statistics.retries == 1 else f"{statistics.retries} retries"
+        attempts = counted(statistics.submits, "submit attempt")
         spent = spending(self.tally.credits, self.tally.unpriced)
-        yield ", ".join([self._calls(), f"{statistics.submits} submitted", retries, *spent])
+        yield ", ".join([self._calls(), attempts, retries, *spent])
         yield from self._failures()
         if self.tally.partial:
             short = counted(self.tally.partial, "job")
@@ -112,7 +116,7 @@ class Summary:
 
     def next_step(self) -> str | None:
         """What to run now."""
-        again = self.again or f"continue with: {_command('resume', self.out)}"
+        again = go_on(self.again, self.out)
         if self.interrupted is not None:
             pending = f"{counted(self.pending, 'job')} still pending"
             return f"{self.interrupted}: {pending}; {again}"
@@ -164,6 +168,11 @@ def report(summary: Summary, output: Output) -> None:
     step = summary.next_step()
     if step is not None:
         output.note(step)
+
+
+def go_on(again: str | None, out: Folder) -> str:
+    """How to go on after a run that was cut short; without `again`, by `resume`."""
+    return again or f"continue with: {_command('resume', out)}"
 
 
 def _command(words: str, out: Folder) -> str:

@@ -20,7 +20,6 @@ from pydantic import (
 )
 
 from dreamina_async import (
-    DreaminaError,
     ImageRequest,
     Job,
     JobRecord,
@@ -283,7 +282,7 @@ class JobOut(BaseModel):
             url=url,
             events=f"{url}/events",
             state=job.state,
-            charged=_charged(job.state, job.error),
+            charged=job.charged,
             kind=job.request.kind if job.request is not None else None,
             history_id=job.history_id,
             request=plain(job.request),
@@ -315,9 +314,3 @@ def plain(request: Request | None) -> dict[str, Any] | None:
         return None
     images = ("references", "first_frame", "last_frame")
     return {name: one for name, one in request_to_dict(request).items() if name not in images}
-
-
-def _charged(state: JobState, error: DreaminaError | None) -> str:
-    if error is not None:
-        return error.charged
-    return state.charged

@@ -211,7 +211,7 @@ class TestSubmit:
         assert found.systime == 1768097919.0
         assert found.report.listed_items == ("7593922573465931058",)
 
-    @pytest.mark.parametrize("ret", ["0", 0, "00", " 0 "])
+    @pytest.mark.parametrize("ret", ["0", 0, " 0 "])
     def test_spellings_of_success(self, ret):
         assert submit({**S3_SUBMIT, "ret": ret}).history_id == HISTORY_ID
 
@@ -223,6 +223,13 @@ class TestSubmit:
 
     def test_a_missing_ret_is_no_reply(self):
         assert type(refused(submit, {"data": S3_SUBMIT["data"]})) is ProtocolError
+
+    @pytest.mark.parametrize("http", [200, 429])
+    @pytest.mark.parametrize("value", [S3_SUBMIT, AIGC_SUBMIT])
+    def test_j14_a_refusal_beside_a_job_is_none(self, value, http):
+        error = refused(submit, {**value, "ret": "1"}, http)
+        assert type(error) is RateLimited
+        assert error.charged == "unknown"
 
     def test_the_refusal_envelope(self):
         error = refused(submit, NO_CREDIT)
@@ -242,6 +249,7 @@ class TestSubmit:
             ("2003", ContentRejected, "unknown"),
             ("31337", ApiError, "unknown"),
             ("success", ApiError, "unknown"),
+            ("00", ApiError, "unknown"),
         ],
     )
     def test_refusals(self, ret, kind, charged):
@@ -319,7 +327,7 @@ class TestSubmit:
 
 
 class TestHttp:
-    @pytest.mark.parametrize("http", [100, 101, 201, 204, 205, 206, 301, 302, 304, 307, 404, 999])
+    @pytest.mark.parametrize("http", [100, 101, 201, 204, 205, 206, 300, 304, 404, 999])
     @pytest.mark.parametrize("body", [b"", b"<html/>", S3_SUBMIT])
     def test_other_statuses_are_no_reply(self, http, body):
         error = refused(submit, body, http, {"location": "https://login.example/HUSH"})
@@ -334,11 +342,12 @@ class TestHttp:
         assert type(error) is ServiceUnavailable
         assert (error.status, error.charged, error.retry_after) == (http, "unknown", 7.0)
 
-    @pytest.mark.parametrize("http", [401, 403])
+    @pytest.mark.parametrize("http", [301, 302, 303, 307, 308, 401, 403])
     def test_a_closed_door(self, http):
         for body in (b"", b"<html/>", S3_SUBMIT, {"ret": "31337"}):
-            error = refused(submit, body, http)
+            error = refused(submit, body, http, {"location": "https://login.example/HUSH"})
             assert type(error) is AuthenticationError
+            assert "HUSH" not in str(error)
             assert (error.status, error.charged) == (http, "unknown")
 
     def test_a_closed_door_that_says_why(self):
@@ -420,7 +429,7 @@ class TestStatus:
         found = status(S3_STATUS, SUBMIT_ID)
         assert not found.absent
         assert not found.damaged
-        assert (found.foreign, found.systime, found.polling) == (0, 1757737938.0, None)
+        assert (found.foreign, found.systime, found.void) == (0, 1757737938.0, False)
         report = found.reports[SUBMIT_ID]
         assert (report.history_id, report.submit_id) == (HISTORY_ID, SUBMIT_ID)
         assert (report.status, report.task_status) == (45, 45)
@@ -447,11 +456,14 @@ class TestStatus:
         assert report.fail_message == "内容不符合社区规范"
         assert report.finish_time == 1768098480.0
 
-    @pytest.mark.parametrize("data", [None, {}, [], "absent"])
-    def test_no_data_is_no_proof(self, data):
+    @pytest.mark.parametrize(
+        ("data", "void"),
+        [({}, False), ([], False), (None, True), ("", True), (False, True), ("absent", True)],
+    )
+    def test_no_records_are_absent_and_no_data_says_nothing(self, data, void):
         value = {"ret": "0"} if data == "absent" else {"ret": "0", "data": data}
         found = status(value, SUBMIT_ID, HISTORY_ID)
-        assert found == StatusReply(absent=frozenset({SUBMIT_ID, HISTORY_ID}))
+        assert found == StatusReply(absent=frozenset({SUBMIT_ID, HISTORY_ID}), void=void)
 
     @pytest.mark.parametrize("value", [None, {}])
     def test_an_empty_record_is_absent(self, value):
@@ -633,11 +645,15 @@ class TestStatus:
 
     @pytest.mark.parametrize("where", ["root", "data"])
     def test_polling_of_the_whole_reply(self, where):
-        value = records({SUBMIT_ID: S0_RECORD})
+        queue = {"queue_idx": 4}
+        paced = {**queue, "polling_config": {"interval_seconds": 5}}
+        data = {SUBMIT_ID: {**S0_RECORD, "queue_info": queue}, HISTORY_ID: {"queue_info": paced}}
+        value = records(data)
         target = value if where == "root" else value["data"]
         target["polling_config"] = {"interval_seconds": 30}
-        found = status(value, SUBMIT_ID)
-        assert (found.polling, found.foreign) == (30.0, 0)
+        found = status(value, SUBMIT_ID, HISTORY_ID)
+        intervals = {one: report.queue.interval for one, report in found.reports.items()}
+        assert (intervals, found.foreign) == ({SUBMIT_ID: 30.0, HISTORY_ID: 5.0}, 0)
 
 
 def video_item(name="7395", **video):

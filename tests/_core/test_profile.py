@@ -130,6 +130,8 @@ def test_base_urls_that_are_taken(text, base):
         "localhost",
         "https://",
         "",
+        b"http://127.0.0.1",
+        3,
     ],
 )
 def test_base_urls_that_are_refused(text):

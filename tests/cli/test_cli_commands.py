@@ -174,10 +174,26 @@ def test_a_timeout_leaves_the_jobs_resumable(cli, emulator):
     assert "continue with: dreamina-async resume --out o" in call.err
 
 
+def test_a_run_stopped_before_its_session_is_open_says_how_to_go_on(cli, emulator, generated):
+    call = cli("image", "太早", "--timeout", "0.000001", "--out", "o", "--json")
+    assert call.status == 5
+    assert (call.events[-1]["interrupted"], call.events[-1]["unsent"]) == ("time is up", 1)
+    assert "continue with: dreamina-async resume --out o" in call.err
+    assert generated() == 0
+
+
 def test_a_prompt_may_begin_with_dashes(cli, emulator):
     call = cli("image", "--count", "1", "--", "--loud 的猫")
     assert call.status == 0
     assert call.out.endswith("image-0.png\n")
+
+
+def test_what_never_reached_the_service_is_not_called_submitted(cli, monkeypatch):
+    monkeypatch.setenv("DREAMINA_SESSIONID", "somebody")
+    monkeypatch.setenv("DREAMINA_BASE_URL", "http://127.0.0.1:9")  # nobody listens there
+    call = cli("image", "断网", "--timeout", "2", "--out", "o")
+    assert "1 not sent" in call.err
+    assert " submitted" not in call.err
 
 
 @pytest.mark.dreamina_emulator(faults=[Fault(where="media", what="not_found", times=None)])
@@ -304,9 +320,51 @@ def test_a_failed_row_stays_failed_and_is_not_paid_again(cli, emulator, tmp_path
     assert "line 1, REFUSED 一: " in call.err
 
 
+@pytest.mark.dreamina_emulator(
+    read_lag=1e9, faults=[Fault(where="generate", what="reset_after_charge")]
+)
+def test_a_held_job_is_never_said_to_be_unsent(cli, emulator, tmp_path, monkeypatch):
+    hasty = da.Settings(retrying=da.RetryPolicy(attempts=1, lookups=1, lookup_window=0.05))
+    rows = manifest(tmp_path, "也许付过\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            Common,
+            "session",
+            lambda self: da.DreaminaSession(output_dir=self.folder(), settings=hasty),
+        )
+        call = cli("bulk", rows, "--out", "o", "--json")
+    assert of(call.events, "job")[0]["state"] == "unknown"
+    again = ("bulk", rows)
+    for words in (again, ("resume",)):
+        call = cli(*words, "--out", "o", "--timeout", "0.3", "--json")
+        summary = call.events[-1]
+        assert call.status == 5
+        assert (summary["unsent"], summary["pending"], summary["resumable"]) == (0, 1, 1)
+        assert "1 job still pending" in call.err
+    assert len(emulator.ledger) == 1
+
+
+def test_what_an_interrupted_run_did_not_come_to_is_not_unsent_if_it_was_paid_before(
+    cli, emulator, tmp_path
+):
+    rows = manifest(tmp_path, "一\n二\n")
+    assert cli("bulk", rows, "--count", "1", "--out", "o").status == 0
+    rows = manifest(tmp_path, "一\n二\n三\n")
+    call = cli("bulk", rows, "--count", "1", "--out", "o", "--timeout", "0.000001", "--json")
+    summary = call.events[-1]
+    assert (summary["interrupted"], summary["done"], summary["unsent"]) == ("time is up", 0, 1)
+    for picture in (tmp_path / "o").glob("*/*.png"):
+        picture.unlink()
+    summary = cli("resume", "--out", "o", "--timeout", "0.000001", "--json").events[-1]
+    assert (summary["interrupted"], summary["unsent"]) == ("time is up", 0)
+    assert len(emulator.ledger) == 2
+
+
 def test_max_in_flight_must_be_a_number_that_makes_sense(cli, emulator, tmp_path):
     rows = manifest(tmp_path, "x\n")
-    assert cli("bulk", rows, "--max-in-flight", "0").status == 2
+    for more in ((), ("--dry-run",)):
+        for flag in ("--max-in-flight", "--max-credits"):
+            assert cli("bulk", rows, flag, "0", *more).status == 2
 
 
 # ---- resume, jobs, status, fetch -------------------------------------------------------

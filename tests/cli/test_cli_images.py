@@ -51,7 +51,7 @@ def test_video_from_frames_needs_no_prompt(cli, emulator, pictures, last):
         (("video", "x", "--last-frame", "图0.png"), "first one"),
         (("image", "x", "--via", "mcp", "--ref", "图0.png"), "MCP"),
         (("image", "x", "--via", "fax"), "mcp"),
-        (("image", "x", "--max-credits", "0"), "max_credits"),
+        (("image", "x", "--max-credits", "0"), "--max-credits"),
         (("image", "x", "--model", "key:unheard_of", "--max-credits", "9"), "price"),
     ],
 )

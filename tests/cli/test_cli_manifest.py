@@ -87,7 +87,7 @@ def test_tsv_keeps_the_quotes_that_belong_to_a_prompt():
 
 @pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.csv", "a.tsv", "A.TSV"])
 @pytest.mark.parametrize("mark", [b"", BOM])
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_marks_and_line_ends_do_not_matter(name, mark, end):
     lines = ["一条鲤鱼", "a carp"]
     if name.endswith("jsonl"):
@@ -98,8 +98,17 @@ def test_marks_and_line_ends_do_not_matter(name, mark, end):
     assert prompts(name, data) == prompts(name, data + end.encode()) == ["一条鲤鱼", "a carp"]
 
 
-def test_only_line_feeds_end_a_line():
+def test_nothing_but_line_ends_ends_a_line():
     assert prompts("a.txt", "one\u2028line\x0bstill\n") == ["one\u2028line\x0bstill"]
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_other_line_ends_within_a_cell_make_no_new_row(end):
+    """An editor that saves a file in its own way must not have its rows paid again."""
+    text = 'prompt,count\n"two\n\nlines",1\nx,no\n'
+    before, after = rows("a.csv", text), rows("a.csv", text.replace("\n", end))
+    assert after == before
+    assert before[0].request.prompt == "two\n\nlines"
 
 
 # ---- prompts survive -------------------------------------------------------------------
@@ -120,10 +129,10 @@ def test_jsonl_brings_back_every_prompt(texts):
 
 @given(st.lists(any_prompt, min_size=1, max_size=6))
 def test_csv_brings_back_every_prompt(texts):
-    # A cell with a lone carriage return has to be quoted, which the writer knows.
     target = io.StringIO(newline="")
     csv.writer(target, quoting=csv.QUOTE_ALL).writerows([["prompt"], *([text] for text in texts)])
-    assert prompts("a.csv", target.getvalue()) == texts
+    as_read = [text.replace("\r\n", "\n").replace("\r", "\n") for text in texts]
+    assert prompts("a.csv", target.getvalue()) == as_read
 
 
 one_line = any_prompt.map(lambda text: text.translate({9: "-", 10: "-", 13: "-"}))
@@ -186,14 +195,16 @@ def test_jsonl_rows_that_are_no_jobs():
             '{"prompt": "half \\ud800"}',
             "[" * 100_000,
             '{"prompt": "  "}',
+            '{"prompt": "x", "prompt": "y"}',
         ]
     )
     found = dict(bad("a.jsonl", text))
-    assert list(found) == [*range(2, 12)]
+    assert list(found) == [*range(2, 13)]
     assert "not a line of JSON" in found[2]
     assert found[3] == "neither a JSON object nor a string"
     assert found[4] == found[11] == "the prompt is missing"
     assert "two keys" in found[8]
+    assert "two keys" in found[12]
 
 
 def test_rows_with_too_many_cells_are_bad_and_short_or_empty_ones_are_not():
@@ -209,6 +220,14 @@ def test_rows_with_too_many_cells_are_bad_and_short_or_empty_ones_are_not():
 def test_line_numbers_count_the_lines_within_cells():
     text = 'prompt,count\n"one\ntwo\nthree",1\nx,no\n'
     assert [row.line for row in rows("a.csv", text)] == [2, 5]
+
+
+@pytest.mark.parametrize("path", ["refs\\a.png", "C:\\pics\\a.png"])
+def test_a_path_with_backslashes_is_told_how_to_be_written(path):
+    (row,) = rows("a.csv", f"prompt,references\n灯笼,{path}\n")
+    assert row.problem == f"there is no file {path}; write / between folders"
+    (row,) = rows("a.csv", "prompt,references\n灯笼,refs/a.png\n")
+    assert row.problem == "there is no file refs/a.png"
 
 
 # ---- files that cannot be used ---------------------------------------------------------
@@ -228,6 +247,7 @@ def test_line_numbers_count_the_lines_within_cells():
         ("a.txt", "中文".encode("gb18030"), 1, "not UTF-8"),
         ("a.csv", "prompt\n猫".encode("utf-16"), 1, "UTF-16"),
         ("a.txt", b"ok\nno\0\n", 2, "NUL"),
+        ("a.txt", b"ok\r\rbad \xff\r\n", 3, "not UTF-8 (byte 0xff)"),
         ("a.txt", b"ok\n" + b"x" * (MAX_LINE + 1) + b"\n", 2, "more than"),
         ("a.csv", b"title,text\n1,2\n", 1, "no column 'prompt'; the columns are: title, text"),
         ("a.csv", b"\n\nprompt,ratio,Ratio\nx,1:1,1:1\n", 3, "two columns are named 'ratio'"),

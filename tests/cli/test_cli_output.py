@@ -1,5 +1,6 @@
 """What is written where, and what never is."""
 
+import json
 import logging
 import sys
 from datetime import UTC, datetime
@@ -74,6 +75,14 @@ def test_markup_in_a_prompt_is_only_text(capsys):
     found = capsys.readouterr()
     assert found.err == "[bold]not markup[/] :smile:\n"
     assert found.out == "[red]nor here\n"
+
+
+def test_an_object_is_one_line_for_every_reader_of_lines(capsys):
+    prompt = "甲\u2028乙\u2029丙\x85丁\x0b戊"
+    Output(json_lines=True).emit("x", prompt=prompt)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["prompt"] == prompt
+    assert "甲" in line
 
 
 def test_a_stdout_that_knows_no_chinese_still_gets_json(capsys, monkeypatch):

@@ -170,6 +170,30 @@ def test_an_interrupted_image_can_be_resumed(start, cli, emulator, generated, tm
     assert generated() == 1
 
 
+@pytest.mark.parametrize(
+    "early", ["cyclopts", "dreamina_async.cli.bulk", "dreamina_async.cli.manifest", "aiohttp"]
+)
+def test_an_interrupt_before_anything_is_sent_is_status_5(early, emulator, generated, tmp_path):
+    (tmp_path / "rows.txt").write_text("早\n")
+    code = f"""
+import signal, sys
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == {early!r}:
+            sys.meta_path.remove(self)
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupts())
+sys.argv = ["dreamina-async", "bulk", "rows.txt", "--out", "o"]
+from dreamina_async.__main__ import main
+main()
+"""
+    found = python("-c", code, cwd=tmp_path)
+    assert found.returncode == 5
+    assert "Traceback" not in found.stderr
+    assert "dreamina-async resume" in found.stderr
+    assert generated() == 0
+
+
 @pytest.mark.dreamina_emulator(speed=1, generate_latency=(60.0, 60.0))
 def test_a_second_signal_leaves_at_once(start, cli, emulator):
     process = start("image", "慢", "--out", "o")
@@ -219,6 +243,21 @@ def test_a_port_that_is_taken_is_status_2(cli, emulator):
     call = cli("emulator", "--port", port)
     assert call.status == 2
     assert f"cannot serve at 127.0.0.1:{port}" in call.err
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "shown"),
+    [
+        ("127.0.0.1", 99999, "127.0.0.1:99999"),
+        ("127.0.0.1", -1, "127.0.0.1:-1"),
+        ("::1", 99999, "[::1]:99999"),
+    ],
+)
+def test_a_port_that_cannot_be_is_status_2(cli, host, port, shown):
+    call = cli("emulator", "--host", host, f"--port={port}")
+    assert call.status == 2
+    assert f"cannot serve at {shown}: " in call.err
+    assert call.err.count("\n") == 1
 
 
 def test_a_reader_that_leaves_early_is_no_traceback(start):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from rich.cells import cell_len
 
 import dreamina_async as da
@@ -34,6 +35,7 @@ def record(number, state, error=None):
         created_at=NOW - AGES[state],
         updated_at=NOW,
         error=error,
+        submitted_at=None if state == "planned" else NOW - AGES[state],
     )
 
 
@@ -116,6 +118,11 @@ def test_a_pipe_gets_tabs_and_whole_prompts(records, capsys):
 def test_ages_and_charges_by_state(state, age, charged, capsys):
     journal.show_records([record(1, state)], Output(), NOW)
     assert capsys.readouterr().out.split("\t")[2:4] == [age, charged]
+
+
+def test_a_job_that_was_only_attached_may_be_nobodys(capsys):
+    journal.show_records([evolve(record(1, "accepted"), submitted_at=None)], Output(), NOW)
+    assert capsys.readouterr().out.split("\t")[3] == "unknown"
 
 
 def test_a_state_that_is_none_is_a_wrong_call(cli):

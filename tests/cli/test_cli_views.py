@@ -239,7 +239,8 @@ def summary(tally, **facts):
         "seconds": 12.3,
         "out": Path("o"),
         "status": 0,
-        "owed": None,
+        "owed": 0,
+        "never_sent": None,
         "skipped": 0,
         "interrupted": None,
         "again": None,
@@ -257,7 +258,7 @@ def test_a_summary_counts_what_came_and_what_did_not(capsys):
     assert capsys.readouterr().err.splitlines() == [
         "1 done (1 of them before), 13 failed, 2 rows skipped in 12.3 s",
         "no files saved, 7.0 MB in o",
-        "4 status calls, 3 submitted, 1 retry",
+        "4 status calls, 3 submit attempts, 1 retry",
         "failed:",
         "  … and 3 before these",
         *(f"  line {number}: failed" for number in range(3, 12)),
@@ -265,6 +266,16 @@ def test_a_summary_counts_what_came_and_what_did_not(capsys):
         "1 job brought fewer files than the service was asked for",
         "1 job can still come home; continue with: dreamina-async resume --out o",
     ]
+
+
+def test_what_is_owed_is_counted_once_and_never_called_unsent(capsys):
+    tally = Tally(6)
+    for job, state in (("d", da.JobState.DONE), ("u", da.JobState.UNKNOWN)):
+        tally.ended(job, state)
+    report(summary(tally, interrupted="time is up", owed=3), Output(json_lines=True))
+    facts = json.loads(capsys.readouterr().out)
+    names = ("done", "failed", "unsent", "pending", "resumable")
+    assert [facts[name] for name in names] == [1, 1, 1, 3, 4]
 
 
 def test_an_interrupted_run_says_how_to_go_on(capsys):
@@ -292,7 +303,7 @@ def test_what_was_never_sent_is_not_called_failed(capsys):
     assert err.splitlines() == [
         "0 done, 1 failed, 21 not sent, 8 still pending in 12.3 s",
         "no files saved, 7.0 MB in o",
-        "4 status calls, 3 submitted, 1 retry",
+        "4 status calls, 3 submit attempts, 1 retry",
         "failed:",
         "  line 0: not enough (code 1006; log id 0) (and 8 others)",
         "  line 10: no (charged: yes)",
@@ -306,7 +317,7 @@ def test_what_was_never_sent_is_not_called_failed(capsys):
     ("again", "last"),
     [
         ("run it again", "4 jobs not sent; run it again"),
-        (None, "0 status calls, 0 submitted, 0 retries"),
+        (None, "0 status calls, 0 submit attempts, 0 retries"),
     ],
 )
 def test_only_a_command_that_never_pays_twice_is_to_be_run_again(again, last, capsys):

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any, Self
 
@@ -74,17 +75,19 @@ class Middle:
         async with self._client.request(
             request.method, url, headers=headers, data=body, allow_redirects=False
         ) as reply:
-            content = self._changed(request.path, await reply.read())
+            content = await self._changed(request.path, await reply.read())
             kept = {k: v for k, v in reply.headers.items() if k.lower() not in _OWN}
             return web.Response(body=content, status=reply.status, headers=kept)
 
-    def _changed(self, path: str, content: bytes) -> bytes:
+    async def _changed(self, path: str, content: bytes) -> bytes:
         change = self.generate if path.endswith("/generate") else None
         change = self.history if path.endswith("/get_history_by_ids") else change
         if change is None:
             return content
         reply = json.loads(content)
-        change(reply)
+        changed = change(reply)
+        if isawaitable(changed):  # it may also hold the reply back
+            await changed
         return json.dumps(reply).encode()
 
 

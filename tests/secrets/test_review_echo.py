@@ -37,3 +37,10 @@ async def test_x6_a_secret_in_another_spelling_is_not_quoted(spelling: str) -> N
     reply = await DiscreetTransport(Echo(None), (SAID,)).send(request)  # type: ignore[arg-type]
     assert json.loads(reply.body)["errmsg"] == "no ***!"
     assert reply.headers["x"] == '{"errmsg": "no ***!"}'
+
+
+@pytest.mark.parametrize("secret", ["OnlyLettersAndNothingElse", "with:colons:and~tildes*"])
+async def test_x6_a_login_of_any_alphabet_is_not_quoted(secret: str) -> None:
+    request = HttpRequest("POST", "", "", {}, f'{{"errmsg": "no {secret}!"}}'.encode())
+    reply = await DiscreetTransport(Echo(None), (secret,)).send(request)  # type: ignore[arg-type]
+    assert json.loads(reply.body)["errmsg"] == "no ***!"
