@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from .catalogue import CN_AID, INTL_AID
 from .envelope import Refusal
-from .signing import in_time, sign_accepted
+from .signing import sign_accepted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .catalogue import Market
     from .variants import Cluster, Variants
 
 # The clusters by `aid` and by the regions they serve (protocol notes 1.1, 1.2).
@@ -31,9 +32,15 @@ def check_caller(
         return
     _check_region(rules, query.get("region", ""))
     _check_cluster(rules.cluster, query)
-    signed = sign_accepted(rules.sign_mode, path, headers)
-    if not signed or not in_time(rules.sign_tolerance, headers, now):
+    if not sign_accepted(rules, path, headers, now):
         raise Refusal(rules.sign_refusal)
+
+
+def market_of(query: Mapping[str, str]) -> Market:
+    """Say where a call comes from: China, unless its ``aid`` is the other one."""
+    if query.get("aid") != INTL_AID:
+        return "cn"
+    return "us" if query.get("region", "").lower() == "us" else "asia"
 
 
 def _check_region(rules: Variants, region: str) -> None:

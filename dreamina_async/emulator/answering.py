@@ -37,13 +37,13 @@ async def answered(
     exchange.fault = fault.what if fault else ""
     await service.linger(span, exchange.where, exchange.number)
     if fault is not None and not fault.comes_after:
-        await service.wait_fault(fault)
+        await service.wait_fault(fault, exchange.request)
         broken = _broken(exchange, fault, b"", refuse)
         if broken is not None:
             return broken
     good = act()
     if fault is not None and fault.comes_after:
-        await service.wait_fault(fault)
+        await service.wait_fault(fault, exchange.request)
         body = good.body if isinstance(good.body, bytes) else b""
         return _broken(exchange, fault, body, refuse) or good
     return good

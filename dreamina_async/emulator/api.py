@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import attrs
 
 from . import benefits, config, mcp, reads
 from .breakage import damage_record
 from .drafts import read_order
-from .envelope import Refusal, cli, commerce, mweb, passport
+from .envelope import Refusal, cli, commerce, meaning, mweb, passport
 from .imagex import upload_token
 from .scenes import asked_scenes
 from .unread import Json, as_list
+from .variants import IdKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ class Api:
 
     def generate(self, call: Call) -> Json:
         """Accept a job (protocol notes 2 and 3.2)."""
-        order = read_order(call.body, call.aid, self.world.options)
+        order = read_order(call.body, call.market, self.world.options)
         if order.kind == "image" and "type=video" in call.referer:
             # Measured: an image generate from the video page is refused (protocol notes 1.4).
             raise Refusal("3018")
@@ -46,22 +47,22 @@ class Api:
     def history(self, call: Call) -> Any:
         """Report on jobs under the ids that were asked for (protocol notes 5)."""
         data: Json = {}
-        known = False
+        subjects: list[str] = []
         scenes = asked_scenes(call.body)
-        for identity in self._asked(self._known_kinds(call.body)):
-            job = self.world.find(call.account, identity, call.now)
+        for kind, identity in [each for each in self._asked(call.body) if self._known(each[0])]:
+            job = self.world.find(call.account, kind, identity, call.now)
             if job is None:
                 continue
-            known = True
             record = self.world.records.seen(job, call.now, call.logid, scenes)
             fault = self.faults.for_record(job.subject)
-            if fault is None:
-                data[self._key(identity, job)] = record
-            elif fault.kind == "damaged":
-                data[self._key(identity, job)] = damage_record(record, fault)
-        if not known and self.world.options.unknown_ids == "error":
+            if fault is not None and fault.kind == "missing":
+                continue
+            subjects.append(job.subject)
+            shown = record if fault is None else damage_record(record, fault)
+            data[self._key(identity, job)] = shown
+        if not subjects and self.world.options.unknown_ids == "error":
             raise Refusal("2001")
-        data = self._swapped(data)
+        data = self._swapped(data, subjects)
         return list(data.values()) if self.world.options.reply_keys == "list" else data
 
     def queue(self, call: Call) -> Json:
@@ -69,12 +70,13 @@ class Api:
         if "history_ids" not in call.body:
             raise Refusal("1000")
         data: Json = {}
-        for identity in self._asked({"history_ids": call.body["history_ids"]}):
-            job = self.world.find(call.account, identity, call.now)
+        for kind, identity in self._asked({"history_ids": call.body["history_ids"]}):
+            job = self.world.find(call.account, kind, identity, call.now)
             if job is not None:
                 data[identity] = {
                     # 0 even for a finished job: never the state of the generation.
                     "status": 0,
+                    **self.world.records.failure(job, call.now),
                     "queue_info": self.world.records.queue_info(job, call.now),
                     "forecast_cost_time": self.world.records.forecast(job, call.now),
                 }
@@ -94,49 +96,60 @@ class Api:
         keys = {"history": job.history_id, "submit": job.order.submit_id}
         return keys.get(self.world.options.reply_keys, identity)
 
-    def _known_kinds(self, body: Json) -> Json:
-        """Leave out the kind of ids this service does not know, or refuse it."""
+    def _known(self, kind: IdKind) -> bool:
+        """Say whether this service knows that kind of ids, or refuse it."""
         kinds = self.world.options.id_kinds
-        strange = "submit_ids" if kinds.startswith("history") else "history_ids"
-        if kinds == "both" or not body.get(strange):
-            return body
+        if kinds == "both" or kinds.startswith(kind):
+            return True
         if kinds.endswith("_only"):
-            raise Refusal("1000", f"invalid parameter: {strange}")
-        return {**body, strange: [f"unknown-{number}" for number in range(len(body[strange]))]}
+            raise Refusal("1000", f"invalid parameter: {kind}_ids")
+        return False
 
-    def _asked(self, body: Json) -> tuple[str, ...]:
+    def _asked(self, body: Json) -> tuple[tuple[IdKind, str], ...]:
         limit, ids = self.world.options.max_ids, asked_ids(body)
         if not ids or (limit is not None and len(ids) > limit):
+            if self.world.options.code_texts == "notes":
+                raise Refusal("2002", meaning("2002", "notes"))
             raise Refusal("1000", "invalid parameter: ids")
         return ids
 
-    def _swapped(self, data: Json) -> Json:
+    def _swapped(self, data: Json, subjects: list[str]) -> Json:
         keys = list(data)
         if len(keys) > 1:
             first, second, *_ = keys
-            if self.faults.for_reply("\n".join(keys)):
+            if self.faults.for_reply("\n".join(subjects)):
                 data[first], data[second] = data[second], data[first]
         return data
 
 
-def asked_ids(body: Json) -> tuple[str, ...]:
+def asked_ids(body: Json) -> tuple[tuple[IdKind, str], ...]:
     """Read the ids of a status call, once each; a wrong type asks for nothing."""
-    found: dict[str, None] = {}
-    for name in ("history_ids", "submit_ids"):
-        ids = as_list(body.get(name) or [])
+    found: dict[tuple[IdKind, str], None] = {}
+    for kind in get_args(IdKind):
+        ids = as_list(body.get(f"{kind}_ids") or [])
         if ids is None or not all(isinstance(each, str | int) for each in ids):
             return ()
-        found |= dict.fromkeys(map(str, ids))
+        found |= dict.fromkeys((kind, str(each)) for each in ids)
     return tuple(found)
+
+
+def named_ids(body: Json) -> tuple[str, ...]:
+    """Read the ids a call names, of jobs and of items."""
+    items = as_list(body.get("item_id_list")) or []
+    return (*(identity for _, identity in asked_ids(body)), *map(str, items))
 
 
 @attrs.frozen
 class Route:
-    """One endpoint: its short name, what answers it and the envelope of the answer."""
+    """One endpoint: its short name, what answers it and the envelope of the answer.
+
+    ``bodiless`` ones take no body at all for an empty object (protocol notes 1.1, 5.5).
+    """
 
     where: str
     answer: Callable[[Api, Call], Any]
     wrap: Callable[..., Json] = mweb
+    bodiless: bool = False
 
     @property
     def latency(self) -> str:
@@ -156,7 +169,7 @@ ROUTES = {
     "/mweb/v1/get_history_by_ids": Route("history", Api.history),
     "/mweb/v1/get_history_queue_info": Route("queue", Api.queue),
     "/mweb/v1/get_local_item_list": Route("items", Api.items),
-    "/mweb/v1/get_history": Route("records", _of(reads.history)),
+    "/mweb/v1/get_history": Route("records", _of(reads.history), bodiless=True),
     "/mweb/v1/get_history_records": Route("records", _of(reads.history_records)),
     "/mweb/v1/get_image_by_uri": Route("images", _of(reads.images_by_uri)),
     "/mweb/v1/get_common_config": Route("config", _of(config.image_config)),
@@ -165,7 +178,7 @@ ROUTES = {
     "/mweb/v1/imagex/submit_audit_job": Route("audit", _of(reads.submit_audit)),
     "/mweb/v1/get_upload_token": Route("token", _of(upload_token)),
     "/mweb/v1/get_user_info": Route("user", _of(reads.user_info)),
-    "/passport/account/info/v2": Route("user", _of(reads.passport_info), passport),
+    "/passport/account/info/v2": Route("user", _of(reads.passport_info), passport, bodiless=True),
     "/dreamina/mcp/v1/image_generate": Route("mcp", _of(mcp.generate_image), cli),
     "/dreamina/cli/v1/image_generate": Route("mcp", _of(mcp.generate_image), cli),
     "/commerce/v1/benefits/user_credit": Route("credit", _of(benefits.balance), commerce),

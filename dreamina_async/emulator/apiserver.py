@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING
 import attrs
 from aiohttp import web
 
-from .admission import check_caller
+from .admission import check_caller, market_of
 from .answering import answered, json_reply
-from .api import ROUTES, Api, Route, asked_ids
+from .api import ROUTES, Api, Route, named_ids
 from .call import Call
 from .chance import dice
 from .drafts import prompt_of
 from .envelope import Refusal, dump, log_id
 from .front import Exchange, Service
-from .unread import Json, as_object
+from .unread import Json, as_object, read_json
 from .uploadserver import answer_imagex
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_CLI = "/dreamina/cli/"
+_BEARER = frozenset({"/mweb/v1/get_user_info", "/commerce/v1/benefits/user_credit_history"})
 
 
 @attrs.frozen
@@ -41,14 +44,15 @@ class ApiServer:
         route = ROUTES.get(request.path) if request.method == "POST" else None
         with Exchange.of(self.service, route.where if route else "unknown", request) as exchange:
             if route is None:
-                exchange.reply = web.Response(status=404, text="404 page not found")
+                exchange.reply = _nowhere(request.path)
             else:
                 exchange.reply = await self._answer(route, exchange)
             return exchange.reply
 
     async def _answer(self, route: Route, exchange: Exchange) -> web.StreamResponse:
-        body = _read_json(await exchange.request.read())
-        exchange.ids = asked_ids(body or {})
+        raw = await exchange.request.read()
+        body = {} if route.bodiless and not raw else _read_json(raw)
+        exchange.ids = named_ids(body or {})
         return await answered(
             exchange,
             getattr(self.service.options.timing, route.latency),
@@ -73,7 +77,7 @@ class ApiServer:
 
     def _call(self, exchange: Exchange, body: Json | None, logid: str) -> Call:
         request = exchange.request
-        account = self.service.world.login(_sessionid(request, exchange.where))
+        account = self.service.world.login(_sessionid(request))
         exchange.account = account.label
         options = self.service.options
         query, headers = request.rel_url.query, request.headers
@@ -83,7 +87,7 @@ class ApiServer:
         return Call(
             account=account,
             body=body,
-            aid=request.rel_url.query.get("aid", ""),
+            market=market_of(query),
             referer=request.headers.get("Referer", ""),
             now=self.service.now(),
             logid=logid,
@@ -91,8 +95,7 @@ class ApiServer:
 
     def _subject(self, route: Route, exchange: Exchange, body: Json | None) -> str:
         """Say what the ``match`` of a fault is looked for in: ids, and prompts if known."""
-        jobs = self.service.world.jobs
-        parts = [jobs[each].subject if each in jobs else each for each in exchange.ids]
+        parts = [self.service.world.subject(each) for each in exchange.ids]
         if route.where in {"generate", "mcp"} and body is not None:
             parts += [str(body.get("submit_id")), prompt_of(body)]
         return "\n".join(parts)
@@ -103,19 +106,27 @@ class ApiServer:
         return json_reply(dump(route.wrap(now, logid, None, ret, Refusal(ret).text)))
 
 
+def _nowhere(path: str) -> web.Response:
+    if path.startswith(_CLI) and path.endswith("/"):
+        return web.Response(status=307, headers={"Location": path.rstrip("/")})  # CLH
+    return web.Response(status=404, text="404 page not found")
+
+
 def _read_json(raw: bytes) -> Json | None:
     try:
-        return as_object(json.loads(raw))
+        return as_object(read_json(raw))
     except (ValueError, RecursionError):
         return None
 
 
-def _sessionid(request: web.BaseRequest, where: str) -> str:
+def _sessionid(request: web.BaseRequest) -> str:
     """Find the session: the cookie alone suffices (protocol notes 1.5)."""
     sessionid = request.cookies.get("sessionid", "")
     bearer = request.headers.get("Authorization", "")
-    if not sessionid and where == "credit_history" and bearer.startswith("Bearer "):
-        # Measured equivalent to the cookie for the credit history (protocol notes 1.4).
+    knows_bearer = request.path in _BEARER or request.path.startswith(_CLI)
+    if not sessionid and knows_bearer and bearer.startswith("Bearer "):
+        # Measured equivalent to the cookie for these two (protocol notes 1.4); the
+        # official CLI has nothing else (CLH), and its proof headers are not played.
         return bearer.removeprefix("Bearer ")
     return sessionid
 

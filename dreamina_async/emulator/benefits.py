@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from .envelope import Payload, Refusal
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 _DAY = 86_400
 _UTC_8 = 8 * 3600
+_CURSOR = re.compile(r"\d{1,18}", re.ASCII)
 
 
 def balance(world: World, call: Call) -> Payload:
@@ -44,7 +46,7 @@ def receive(world: World, call: Call) -> Payload:
 def rows(world: World, call: Call) -> Payload:
     """Page through the account's rows, newest first."""
     count, cursor = call.body.get("count"), call.body.get("cursor", "0")
-    if not isinstance(count, int) or count < 1 or not str(cursor).isdigit():
+    if not isinstance(count, int) or count < 1 or not _CURSOR.fullmatch(str(cursor)):
         raise Refusal("1000")
     wanted = call.body.get("history_type")
     found = [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
+    from .catalogue import Market
     from .ledger import Account
     from .unread import Json
 
@@ -17,7 +18,7 @@ class Call:
 
     account: Account
     body: Json
-    aid: str
+    market: Market
     referer: str
     now: float
     logid: str

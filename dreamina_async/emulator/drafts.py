@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from .envelope import Refusal
 from .fields import node
 from .imagedraft import read_image
-from .unread import Json, as_list, as_object
+from .unread import Json, as_list, as_object, read_json
 from .variants import Variants
 from .videodraft import read_video
 
 if TYPE_CHECKING:
+    from .catalogue import Market
     from .order import Order
 
 _READERS = {"image_base_component": read_image, "video_base_component": read_video}
@@ -21,11 +21,14 @@ _PLAIN = Variants()
 _FREE_FORM = frozenset({"unified_edit_input"})
 
 
-def read_order(body: Json, aid: str, rules: Variants = _PLAIN) -> Order:
+def read_order(body: Json, market: Market, rules: Variants = _PLAIN) -> Order:
     """Read the outer body and the draft inside it (protocol notes 2.1, 2.2, 3.1, 3.2)."""
     submit_id, draft_content = body.get("submit_id"), body.get("draft_content")
     if not isinstance(submit_id, str) or not submit_id or draft_content is None:
         raise Refusal("1000")
+    if body.get("action"):
+        # It goes on with a job that stands at 45 (protocol notes 2.7); none waits for that here.
+        raise Refusal("1002", "common error: action")
     component = _component(_read_draft(draft_content))
     _check_created(component, rules)
     reader = _READERS.get(component["type"])
@@ -33,8 +36,9 @@ def read_order(body: Json, aid: str, rules: Variants = _PLAIN) -> Order:
         raise Refusal("1002", "unknown component")
     extend = as_object(body.get("extend")) or {}
     ids = {"submit_id": submit_id, "draft_content": draft_content}
-    order = reader(component, extend, aid, rules, ids)
+    order = reader(component, extend, market, rules, ids)
     if extend.get("root_model") != order.model:
+        # Every client sends it; what the service makes of another one, or of none, is our guess.
         raise Refusal("1000", "invalid parameter: root_model")
     return order
 
@@ -61,7 +65,7 @@ def _read_draft(content: object) -> Json:
         # An object in place of a JSON string was refused like this (protocol notes 2.1).
         raise Refusal("1002", "common error: draft_content is not a string")
     try:
-        draft = as_object(json.loads(content))
+        draft = as_object(read_json(content))
     except (ValueError, RecursionError):
         raise Refusal("1002", "common error: draft_content is not JSON") from None
     if draft is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import attrs
 
 from .chance import dice
+from .choice import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,33 +29,12 @@ Where = Literal[
     "upload",
     "media",
 ]
-What = Literal[
-    # any call
-    "status",
-    "reset",
-    "close",
-    "hang",
-    "html",
-    "delay",
-    # API calls
-    "ret",
-    "truncated_json",
-    "empty_body",
-    # single records of a status reply
-    "missing",
-    "damaged",
-    # two records of a status reply
-    "swapped",
-    # media
-    "expired",
-    "not_found",
-    "truncated",
-    "truncated_unsized",
-    "drip",
-    "partial",
-    "wrong_length",
-    "corrupt",
-]
+_Anywhere = Literal["status", "reset", "close", "hang", "html", "delay", "expired", "not_found"]
+_OnCalls = Literal["ret", "truncated_json", "empty_body"]
+_OnRecord = Literal["missing", "damaged"]
+_OnRecords = Literal["swapped"]
+_OnMedia = Literal["truncated", "truncated_unsized", "drip", "partial", "wrong_length", "corrupt"]
+What = Literal[_Anywhere, _OnCalls, _OnRecord, _OnRecords, _OnMedia]
 When = Literal["before", "after"]
 Damage = Literal[
     "null_item_list",
@@ -70,15 +50,31 @@ Damage = Literal[
     "no_uris",
 ]
 
-RECORD_FAULTS = frozenset({"missing", "damaged"})
-REPLY_FAULTS = frozenset({"swapped"})
+_RECORD_FAULTS = frozenset(get_args(_OnRecord))
+_REPLY_FAULTS = frozenset(get_args(_OnRecords))
+_MEDIA_FAULTS = frozenset(get_args(_Anywhere) + get_args(_OnMedia))
+_CALL_FAULTS = frozenset(get_args(_Anywhere) + get_args(_OnCalls))
 _NEEDS_REPLY = frozenset({"truncated_json", "empty_body"})
 _SUFFIX = "_after_charge"
 
 
-def _known_kind(_: object, __: object, what: str) -> None:
-    if what.removesuffix(_SUFFIX) not in get_args(What):
-        raise ValueError(f"no such kind of fault: {what}")
+def _kinds_at(where: str) -> frozenset[str]:
+    """Say which kinds can act at a place; at ``"*"`` each acts where it can."""
+    if where == "*":
+        return frozenset(get_args(What))
+    of_history = _RECORD_FAULTS | _REPLY_FAULTS if where == "history" else frozenset[str]()
+    return _whole_call(where) | of_history
+
+
+def _whole_call(where: str) -> frozenset[str]:
+    return _MEDIA_FAULTS if where == "media" else _CALL_FAULTS
+
+
+def _acts_there(fault: Fault, _: object, what: str) -> None:
+    kinds = _kinds_at(fault.where)
+    if what.removesuffix(_SUFFIX) not in kinds:
+        known = ", ".join(sorted(kinds))
+        raise ValueError(f"a fault of the kind {what!r} cannot act at {fault.where!r}: {known} can")
 
 
 @attrs.frozen(kw_only=True)
@@ -89,8 +85,8 @@ class Fault:
     then the reply is lost or replaced.
 
     Attributes:
-        where: The endpoint; ``"*"`` for all, media included.
-        what: The kind of fault.
+        where: The endpoint; ``"*"`` for all at which this kind can act, media included.
+        what: The kind of fault; one that cannot act at ``where`` is refused.
         times: So many requests (or records) are hit; ``None`` means all.
         after: So many matching ones are let through first.
         match: Only requests whose ids, prompt or URI contain this text.
@@ -104,19 +100,19 @@ class Fault:
         damage: What ``"damaged"`` does to the record.
     """
 
-    where: Where = attrs.field(validator=attrs.validators.in_(get_args(Where)))
-    what: What | str = attrs.field(validator=_known_kind)
+    where: Where = attrs.field(validator=one_of(Where))
+    what: What | str = attrs.field(validator=_acts_there)
     times: int | None = 1
     after: int = 0
     match: str = ""
-    when: When | None = None
+    when: When | None = attrs.field(default=None, validator=attrs.validators.optional(one_of(When)))
     chance: float = 1.0
     status: int = 503
     retry_after: float | None = None
     ret: str = "1057"
     seconds: float = 0.0
     fraction: float = 0.5
-    damage: Damage = "null_item_list"
+    damage: Damage = attrs.field(default="null_item_list", validator=one_of(Damage))
 
     @property
     def kind(self) -> str:
@@ -189,15 +185,15 @@ class Faults:
 
     def for_call(self, where: str, subject: str) -> Fault | None:
         """Take the fault that acts on a whole call, if any."""
-        return self._take(where, subject, lambda kind: kind not in RECORD_FAULTS | REPLY_FAULTS)
+        return self._take(where, subject, _whole_call(where).__contains__)
 
     def for_record(self, subject: str) -> Fault | None:
         """Take the fault that acts on one record of a status reply, if any."""
-        return self._take("history", subject, RECORD_FAULTS.__contains__)
+        return self._take("history", subject, _RECORD_FAULTS.__contains__)
 
     def for_reply(self, subject: str) -> Fault | None:
         """Take the fault that acts on several records of a status reply, if any."""
-        return self._take("history", subject, REPLY_FAULTS.__contains__)
+        return self._take("history", subject, _REPLY_FAULTS.__contains__)
 
     def _take(self, where: str, subject: str, wanted: Callable[[str], bool]) -> Fault | None:
         with self._lock:

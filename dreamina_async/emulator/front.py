@@ -12,7 +12,7 @@ from .chance import dice
 from .requestlog import ReceivedRequest, RequestLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Awaitable, Callable, Generator
 
     from aiohttp import web
 
@@ -33,6 +33,7 @@ class Service:
     faults: Faults
     requests: RequestLog
     changed: Callable[[], None]
+    until: Callable[[Callable[[], bool]], Awaitable[None]]
     closing: asyncio.Event
 
     def now(self) -> float:
@@ -45,15 +46,13 @@ class Service:
         if seconds > 0:
             await asyncio.sleep(seconds)
 
-    async def wait_fault(self, fault: Fault | None) -> None:
-        """Take the extra time a fault asks for; a hanging one waits until the end."""
-        if fault is None:
-            return
+    async def wait_fault(self, fault: Fault, request: web.BaseRequest) -> None:
+        """Take the extra time a fault asks for; a hanging one waits until its client leaves."""
         self.changed()  # whoever waits for it to act, by `until`
         if fault.kind != "drip" and fault.seconds > 0:
             await asyncio.sleep(fault.seconds)
         if fault.kind == "hang":
-            await self.closing.wait()
+            await self.until(lambda: request.transport is None or self.closing.is_set())
 
 
 @attrs.define

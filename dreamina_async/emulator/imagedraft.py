@@ -13,13 +13,14 @@ from .sizes import RESOLUTIONS, Size, output_size, ratio_of, resolution_of
 from .unread import Json, as_object
 
 if TYPE_CHECKING:
+    from .catalogue import Market
     from .variants import Variants
 
 # Post-edit tools (protocol notes 3.1) are not played.
 _ABILITIES = ("generate", "blend")
 
 
-def read_image(component: Json, _extend: Json, aid: str, rules: Variants, ids: Json) -> Order:
+def read_image(component: Json, _extend: Json, market: Market, rules: Variants, ids: Json) -> Order:
     """Read what an image component orders."""
     kind = component.get("generate_type")
     if kind not in _ABILITIES:
@@ -28,7 +29,7 @@ def read_image(component: Json, _extend: Json, aid: str, rules: Variants, ids: J
     ability = node(abilities, str(kind))
     core = node(ability, "core_param")
     key = text(core, "model", needed=True)
-    model = image_model(key, aid)
+    model = image_model(key, market)
     references = read_references(ability, key) if kind == "blend" else ()
     resolution, (width, height) = _image_size(core, model, rules)
     count = _image_count(abilities, ability, model, rules)
@@ -47,6 +48,7 @@ def read_image(component: Json, _extend: Json, aid: str, rules: Variants, ids: J
         negative_prompt=text(core, "negative_prompt"),
         sample_strength=share(core, "sample_strength"),
         intelligent_ratio=flag(core, "intelligent_ratio"),
+        market=market,
         **ids,
     )
 
@@ -61,7 +63,7 @@ def _image_size(core: Json, model: ImageModel, rules: Variants) -> tuple[str, Si
     ratio = _ratio(core, resolution, rules)
     if resolution not in model.resolutions:
         raise Refusal("1000", f"invalid parameter: {resolution} with this model")
-    return resolution, output_size(asked, resolution, ratio, rules.size_tables)
+    return resolution, output_size(asked, resolution, ratio, rules.size_tables, older=model.older)
 
 
 def _ratio(core: Json, resolution: str, rules: Variants) -> str:

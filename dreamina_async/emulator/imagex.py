@@ -128,7 +128,7 @@ class Imagex:
         moment = call.headers.get("X-Amz-Date", "")
         if signing.access_key_id != token.access_key_id:
             raise _unauthorized("the access key is not the token's")
-        if signing.service != "imagex" or signing.region not in token.regions:
+        if signing.service != "imagex" or signing.region != token.region:
             raise _unauthorized("the credential is for another service or region")
         if signing.day != moment[:8]:
             raise _unauthorized("the credential is for another day than x-amz-date")
@@ -139,8 +139,9 @@ class Imagex:
     @staticmethod
     def _check_signature(signing: Signing, token: Token, call: ImagexCall) -> None:
         # The web signs without a host, unlike AWS's own clients (protocol notes 4).
-        if not set(signing.headers) >= _SIGNED:
-            raise _unauthorized("x-amz-date and x-amz-security-token must be signed")
+        needed = _SIGNED | {"x-amz-content-sha256"} if call.method == "POST" else _SIGNED
+        if not needed <= set(signing.headers):
+            raise _unauthorized(f"{', '.join(sorted(needed))} must be signed")
         if list(signing.headers) != sorted({name.lower() for name in signing.headers}):
             raise _unauthorized("SignedHeaders must be lower-case, sorted and named once")
         if any(name not in call.headers for name in signing.headers):
@@ -192,7 +193,7 @@ class Imagex:
 
 def upload_token(world: World, call: Call) -> Json:
     """Hand out what an upload is signed with (protocol notes 4)."""
-    return world.uploads.issue(call.account, call.aid, call.body.get("scene")).data()
+    return world.uploads.issue(call.account, call.market, call.body.get("scene")).data()
 
 
 def _unauthorized(why: str) -> ImagexRefusal:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # S2's two smaller sizes of every image.
 _S2_EDGES = {"medium_images": 720, "small_images": 360}
+_THUMBNAIL_EDGE = 360
 
 
 @attrs.frozen
@@ -114,6 +115,7 @@ class ItemWriter:
             preview,
             self.links.video_url(origin.uri, logid, now),
             self.links.video_url(preview.uri, logid, now),
+            self.links.image_url(origin.uri, _THUMBNAIL_EDGE, now),
         )
         video = writer.write(shape)
         if self.options.minimal_records:
@@ -161,7 +163,7 @@ class ItemWriter:
             "prompt": order.prompt,
             "first_frame_image": {"image_uri": order.first_frame} if order.first_frame else None,
             "end_frame_image": {"image_uri": order.last_frame} if order.last_frame else None,
-            "video_mode": 2,
+            "video_mode": order.video_mode,
             "fps": 24,
             "duration_ms": order.duration_ms,
         }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from .catalogue import image_folder
 from .chance import decimal_id, digest, hex_name
 from .mp4 import Rendition, Sample, mp4, sample_for
 from .png import Parts, png
@@ -44,6 +45,11 @@ class Job:
         """Say when it ends, by the wall clock; one that never does counts from its start."""
         ends = self.plan.ends
         return self.created_at + (ends if math.isfinite(ends) else 0.0)
+
+    @property
+    def names(self) -> tuple[str, str, int]:
+        """What sets it apart from every other job, and its uris and items with it."""
+        return self.account.uid, self.order.submit_id, self.occurrence
 
     @property
     def subject(self) -> str:
@@ -105,8 +111,11 @@ class MediaFile:
 
 def image_file(options: EmulatorOptions, job: Job, index: int, edge: int = 0) -> MediaFile:
     """Make the image of an item; with ``edge``, its thumbnail no larger than that."""
-    name = (job.order.submit_id, job.occurrence, index)
+    name = (*job.names, index)
     width, height = job.order.width, job.order.height
+    if job.order.kind == "video":
+        sample = sample_for(job.order.ratio).of("origin")
+        width, height = sample.width, sample.height
     if edge:
         scale = min(1.0, edge / max(width, height))
         width, height = max(1, int(width * scale)), max(1, int(height * scale))
@@ -124,7 +133,7 @@ def image_file(options: EmulatorOptions, job: Job, index: int, edge: int = 0) ->
         index=index,
         kind="image",
         rendition="preview" if edge else "origin",
-        uri=f"tos-cn-i-tb4s082cfz/{hex_name(options.seed, 'uri', *name)}",
+        uri=f"{image_folder(job.order.market)}/{hex_name(options.seed, 'uri', *name)}",
         width=width,
         height=height,
         duration_ms=0,
@@ -137,7 +146,7 @@ def video_file(
     options: EmulatorOptions, job: Job, index: int, rendition: Rendition = "origin"
 ) -> MediaFile:
     """Make the video of an item."""
-    name = (job.order.submit_id, job.occurrence, index, rendition)
+    name = (*job.names, index, rendition)
     sample: Sample = sample_for(job.order.ratio).of(rendition)
     size = options.video_bytes if rendition == "origin" else 0
     return MediaFile(

@@ -12,13 +12,15 @@ from urllib.parse import quote, unquote_to_bytes
 
 import attrs
 
+from .catalogue import service_id
 from .chance import digest
 
 if TYPE_CHECKING:
     from .options import EmulatorOptions
 
 _IMAGE = re.compile(
-    r"/(?P<uri>tos-cn-i-tb4s082cfz/[0-9a-f]{32})~tplv-tb4s082cfz-aigc_resize:"
+    r"/(?P<uri>tos-(?:cn-i-tb4s082cfz|cn-v-148450|useast5-i-wopfjsm1ax-tx)/[0-9a-f]{32})"
+    r"~tplv-(?:tb4s082cfz|wopfjsm1ax)-aigc_resize:"
     r"(?P<edge>\d+):(?P=edge)\.png\?lk3s=[0-9a-f]{8}&x-expires=(?P<expires>\d+)"
     r"&x-signature=(?P<signature>[A-Za-z0-9%]+)&format=\.png&host=p\d+-dreamina-sign"
 )
@@ -58,9 +60,9 @@ class LinkSigner:
         expires = self._thumb_expiry(now) if edge else self._image_expiry(now)
         # The original's lk3s and a thumbnail's, as seen in protocol notes 8.2.
         lk3s = "43402efa" if edge else "7c3bb0db"
-        head = (
-            f"/{uri}~tplv-tb4s082cfz-aigc_resize:{edge}:{edge}.png?lk3s={lk3s}&x-expires={expires}"
-        )
+        service = service_id("cn" if uri.startswith("tos-cn-") else "us")
+        size = f"aigc_resize:{edge}:{edge}"
+        head = f"/{uri}~tplv-{service}-{size}.png?lk3s={lk3s}&x-expires={expires}"
         # The real host digit would leave loopback, so it rides in the query.
         host = self._host(_IMAGE_HOSTS, turn)
         tail = f"&format=.png&host=p{host}-dreamina-sign"

@@ -9,12 +9,13 @@ from .envelope import Refusal
 from .fields import number, text
 from .order import Order
 from .records import item_id
-from .sizes import RATIOS, TABLE
+from .sizes import RATIOS, size_table
 
 if TYPE_CHECKING:
     from .call import Call
     from .jobs import Job
     from .unread import Json
+    from .variants import Variants
     from .world import World
 
 # S4's and the official CLI's word for text to image; edits and videos are not played.
@@ -34,25 +35,25 @@ _COUNT = 4
 
 def generate_image(world: World, call: Call) -> Json:
     """Accept a job; status calls know it by its submit id, and by its history id."""
-    order = read_mcp_order(call.body, call.aid)
+    order = read_mcp_order(call.body, world.options)
     job = world.accept(call.account, order, call.now)
     if world.options.mcp_reply == "bare":
         return {"submit_id": order.submit_id}
     return _reply(world, job)
 
 
-def read_mcp_order(body: Json, aid: str) -> Order:
+def read_mcp_order(body: Json, rules: Variants) -> Order:
     """Read a request; S1's minimum is ``generate_type``, ``prompt`` and ``submit_id``."""
     if body.get("generate_type") not in _TEXT_TO_IMAGE:
         raise Refusal("1000", "invalid parameter: generate_type")
     key = text(body, "model_key") or _model_named(text(body, "model"))
-    model = image_model(key, aid)
+    model = image_model(key, "cn")  # there is no such endpoint elsewhere
     resolution = text(body, "resolution_type") or model.default_resolution
     ratio = text(body, "ratio") or RATIOS[0]
     if resolution not in model.resolutions or ratio not in RATIOS:
         raise Refusal("1000", "invalid parameter: ratio or resolution_type")
     count = _count(body, model)
-    width, height = TABLE[resolution][ratio]
+    width, height = size_table(resolution, rules.size_tables, older=model.older)[ratio]
     return Order(
         kind="image",
         submit_id=text(body, "submit_id", needed=True),

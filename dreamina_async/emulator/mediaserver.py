@@ -88,7 +88,7 @@ class MediaServer:
     async def _broken(
         self, exchange: Exchange, fault: Fault, file: MediaFile
     ) -> web.StreamResponse | None:
-        await self.service.wait_fault(fault)
+        await self.service.wait_fault(fault, exchange.request)
         if fault.kind in {"close", "hang"}:
             exchange.lost = True
             return cut(exchange.request, reset=False)

@@ -1,4 +1,7 @@
-"""Real MP4 videos: small H.264 samples, each served copy made unique by a ``free`` box."""
+"""Real MP4 videos: small H.264 samples, each served copy made unique by a ``free`` box.
+
+All of them last five seconds whatever was ordered, and records say what is true of the file.
+"""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from .choice import one_of
 from .dialects import DIALECTS
 from .outcome import Outcome
 from .variants import FAILURES, Variants
@@ -42,6 +43,15 @@ class Timing:
     media_latency: Span = (0.0, 0.0)
     upload_latency: Span = (0.3, 0.6)
 
+    def __attrs_post_init__(self) -> None:
+        """Refuse what is not two numbers."""
+        for field in attrs.fields(Timing):
+            match getattr(self, field.name):
+                case [int() | float(), int() | float()]:
+                    pass
+                case span:
+                    raise ValueError(f"{field.name} {span!r} is not two numbers of seconds")
+
 
 _NO_OUTCOMES: Mapping[str, Outcome] = MappingProxyType({})
 
@@ -70,9 +80,10 @@ class EmulatorOptions(Variants):
         outcomes: Part of a prompt -> outcome, or just a fail code.
         sessionids: The sessions that may log in; ``None`` lets every non-empty one.
         balance: Credits a new account holds.
-        entitled: Whether accounts may order more than 1k (else 1006, protocol notes 6.2).
-        refund_failed: Whether a failed job's credits come back, as an income row of the same
-            submit id. Measured both ways, by tool (protocol notes 5.6).
+        entitled: Whether accounts may order more than 1k and 720p, and older models (else 1006,
+            protocol notes 6.2).
+        refund_failed: Whether the credits of a job without results come back, as an income row
+            of the same submit id. Measured both ways, by tool (protocol notes 5.6).
         settle_after: Seconds, at real speed, before a debit shows in the credit history.
         check_uris: Refuse references and frames the account never uploaded with 1000. The real
             answer is unknown: this one is our choice.
@@ -135,9 +146,9 @@ class EmulatorOptions(Variants):
     video_bytes: int = 0
     log_size: int = 20_000
     token_life: float = 3600.0
-    upload_scenes: UploadScenes = "web"
-    upload_hosts: UploadHosts = "plural"
-    upload_edge: UploadEdge = "normal"
+    upload_scenes: UploadScenes = attrs.field(default="web", validator=one_of(UploadScenes))
+    upload_hosts: UploadHosts = attrs.field(default="plural", validator=one_of(UploadHosts))
+    upload_edge: UploadEdge = attrs.field(default="normal", validator=one_of(UploadEdge))
     timing: Timing = attrs.field(factory=Timing)
 
     def __attrs_post_init__(self) -> None:

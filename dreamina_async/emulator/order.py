@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
+
+if TYPE_CHECKING:
+    from .catalogue import Market
 
 Kind = Literal["image", "video"]
 Door = Literal["web", "mcp"]
@@ -19,6 +22,7 @@ class Order:
         references: The uris of a blend, in order.
         frame_size: Width and height that the draft tells of its first frame; zeros if it does not.
         door: The endpoint it came through.
+        market: Where it came from, by ``aid`` and ``region``.
     """
 
     kind: Kind
@@ -41,7 +45,9 @@ class Order:
     negative_prompt: str = ""
     sample_strength: float | None = None
     intelligent_ratio: bool = False
+    video_mode: int = 2
     door: Door = "web"
+    market: Market = "cn"
     draft_content: str = attrs.field(repr=False)
 
     @property

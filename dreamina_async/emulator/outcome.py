@@ -16,11 +16,11 @@ class Outcome:
         fail_status: The status number to fail with, one of the numbering's: the official bundle
             has 10, 30, 40 and 100. Without a ``fail_code`` the number alone tells.
         items: Items really produced; fewer than ordered leaves the rest in ``failed_item_list``.
-        late_items: So many items are still missing when the others are there.
+        late_items: So many images are still missing when the others are there.
         late_seconds: How much later these come, at real speed.
         empty_looks: So many status replies show success with an empty ``item_list`` first;
             -1 means it stays empty.
-        progressive: Show the items one by one while status is 45.
+        progressive: Show the items one by one while status is 45, which videos never have.
         queue_seconds: Seconds in the queue before work begins, at real speed.
         run_seconds: Seconds of work, at real speed, in place of those of ``Timing``.
         stuck: The job never ends.
@@ -48,3 +48,8 @@ class Outcome:
     def fails_empty(self) -> bool:
         """Whether it ends in failure and leaves nothing."""
         return self.fails and not self.items
+
+    @property
+    def yields_nothing(self) -> bool:
+        """Whether no result is ever shown: success without one is a failure too (AIC, 5.6)."""
+        return self.fails_empty or self.items == 0 or self.empty_looks < 0

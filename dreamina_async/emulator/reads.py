@@ -43,7 +43,7 @@ def history(world: World, call: Call) -> Json:
 def history_records(world: World, call: Call) -> Json:
     """Give records by their history ids."""
     ids = _texts(call.body, "history_record_ids")
-    jobs = [world.find(call.account, each, call.now) for each in ids]
+    jobs = [world.find(call.account, "history", each, call.now) for each in ids]
     return {"history_records": _records(world, call, [job for job in jobs if job is not None])}
 
 

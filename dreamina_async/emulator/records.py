@@ -111,6 +111,11 @@ class RecordWriter:
         """Write the two estimates, in seconds."""
         return self._forecast(job, now - job.accepted_at)
 
+    def failure(self, job: Job, now: float) -> Json:
+        """Write why a job has failed; nothing while it has not."""
+        told = self._failure(job, job.stage(now))
+        return {name: told[name] for name in ("fail_code", "fail_msg") if "fail_msg" in told}
+
     def _shown(self, job: Job, stage: Stage) -> int:
         if stage.over and stage.items and job.empty_looks:
             job.empty_looks -= job.empty_looks > 0
@@ -239,4 +244,4 @@ def _failed_item(identity: str) -> Json:
 
 def item_id(options: EmulatorOptions, job: Job, index: int) -> str:
     """Give the id of an item: 19 decimal digits."""
-    return decimal_id(options.seed, 19, "item", job.order.submit_id, job.occurrence, index)
+    return decimal_id(options.seed, 19, "item", *job.names, index)

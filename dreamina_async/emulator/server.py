@@ -29,6 +29,20 @@ _WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S10
 _SHUTDOWN_SECONDS = 0.2
 
 
+class _Server(web.Server):
+    """Tells of clients that leave: a hanging call waits for nothing else."""
+
+    def __init__(self, changed: Callable[[], None], handler: ApiServer | MediaServer) -> None:
+        super().__init__(handler, access_log=None)
+        self._changed = changed
+
+    def connection_lost(
+        self, handler: web.RequestHandler, exc: BaseException | None = None
+    ) -> None:
+        super().connection_lost(handler, exc)
+        self._changed()
+
+
 class Emulator:
     """A loopback service that plays the remote one; enter it to start, leave it to stop.
 
@@ -66,7 +80,13 @@ class Emulator:
             raise RuntimeError("an emulator starts only once")
         self._loop = asyncio.get_running_loop()
         service = Service(
-            self.options, self._world, self.faults, self.requests, self._notify, self._closing
+            self.options,
+            self._world,
+            self.faults,
+            self.requests,
+            self._notify,
+            self.until,
+            self._closing,
         )
         api = ApiServer(service, Api(self._world, self.faults), self._control)
         try:
@@ -162,7 +182,7 @@ class Emulator:
         return None
 
     async def _listen(self, handler: ApiServer | MediaServer, port: int) -> str:
-        server = web.Server(handler, access_log=None)
+        server = _Server(self._notify, handler)
         runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
         self._runners.append(runner)
         await runner.setup()
@@ -173,6 +193,7 @@ class Emulator:
 
     async def _stop(self) -> None:
         self._closing.set()
+        self._notify()
         while self._runners:
             await self._runners.pop().cleanup()
 

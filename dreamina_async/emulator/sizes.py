@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from .variants import RatioCodes, SizeTables
 
@@ -83,7 +83,15 @@ def ratio_of(code: int, resolution: str, family: RatioCodes) -> str | None:
             return (_S4 | _OFFICIAL | _HUNDREDS).get(code)
 
 
-def output_size(asked: Size | None, resolution: str, ratio: str, tables: SizeTables) -> Size:
+def size_table(resolution: str, tables: SizeTables, *, older: bool) -> Mapping[str, Size]:
+    """Give the sizes by ratio that a model makes, if none is asked for."""
+    like_older = older if tables == "any" else tables == "older"
+    return (_OLDER if like_older else TABLE)[resolution]
+
+
+def output_size(
+    asked: Size | None, resolution: str, ratio: str, tables: SizeTables, *, older: bool
+) -> Size:
     """Say how large the image becomes.
 
     ``resolution_type`` wins over the pixel count when they disagree: 1024x1024 with "2k" gave
@@ -91,7 +99,7 @@ def output_size(asked: Size | None, resolution: str, ratio: str, tables: SizeTab
     """
     if tables == "any" and asked in _KNOWN[resolution]:
         return asked
-    table = (_OLDER if tables == "older" else TABLE)[resolution]
+    table = size_table(resolution, tables, older=older)
     if asked is None:
         return table[ratio]
     return min(table.values(), key=lambda size: _apart(size, asked))

@@ -54,6 +54,9 @@ CODES: dict[Numbering, Codes] = {
     ),
 }
 
+# Real videos stay at 20 from beginning to end (protocol notes 13); S1 lets them wait at 10 first.
+_VIDEO = 20
+
 
 @attrs.frozen
 class Stage:
@@ -126,7 +129,8 @@ def plan(options: EmulatorOptions, order: Order, occurrence: int) -> Plan:
     else:
         _add_image(draft, codes, options, outcome, made)
     if outcome.stuck:
-        draft.stages.append(Stage(codes.running or codes.submitted, math.inf))
+        running = _VIDEO if order.kind == "video" else codes.running or codes.submitted
+        draft.stages.append(Stage(running, math.inf))
     else:
         status = codes.success
         if outcome.fails:
@@ -140,10 +144,9 @@ def _add_video(draft: _Draft, codes: Codes, options: EmulatorOptions, outcome: O
     run = run if outcome.run_seconds is None else outcome.run_seconds
     if options.numbering == "s1":
         draft.add(codes.submitted, run / 10)
-        draft.add(codes.running, run * 9 / 10)
+        draft.add(_VIDEO, run * 9 / 10)
     else:
-        # Real videos stay at 20 from beginning to end (protocol notes 13).
-        draft.add(codes.submitted, run)
+        draft.add(_VIDEO, run)
 
 
 def _add_image(

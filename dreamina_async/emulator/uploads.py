@@ -11,22 +11,33 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from .catalogue import image_folder, service_id
 from .chance import digest, hex_name
 from .envelope import Refusal
 from .picture import Picture, read_picture
 
 if TYPE_CHECKING:
+    from .catalogue import Market
     from .ledger import Account
     from .options import EmulatorOptions, UploadScenes
     from .unread import Json
 
-INTERNATIONAL = "513641"
 MOST_BYTES = 100 * 1024 * 1024
 """The largest image that clients send (IPT)."""
 # What each scene uploads: as the web numbers them (CAT) and as the official CLI does (DCL).
 _SCENES: dict[UploadScenes, dict[int, str]] = {
     "web": {1: "video", 2: "image", 3: "file"},
     "cli": {1: "image", 2: "video", 3: "file"},
+}
+_SIGNING_REGIONS: dict[Market, str] = {
+    "cn": "cn-north-1",
+    "us": "us-east-1",
+    "asia": "ap-southeast-1",
+}
+_DOMAINS: dict[Market, str] = {
+    "cn": "imagex.bytedanceapi.com",
+    "us": "imagex16-normal-us-ttp.capcutapi.us",
+    "asia": "imagex-normal-sg.capcutapi.com",
 }
 _HEAD = 1024 * 1024
 _CHINA = timezone(timedelta(hours=8))
@@ -40,7 +51,7 @@ class Token:
     secret_access_key: str = attrs.field(repr=False)
     session_token: str = attrs.field(repr=False)
     account: str
-    international: bool
+    market: Market
     kind: str
     issued_at: float
     expires_at: float
@@ -48,17 +59,12 @@ class Token:
     @property
     def service_id(self) -> str:
         """The ImageX service it is good for (IPT, CAT)."""
-        return "wopfjsm1ax" if self.international else "tb4s082cfz"
+        return service_id(self.market)
 
     @property
-    def regions(self) -> tuple[str, ...]:
-        """The signing regions it is good for; the aid does not tell US from Asia."""
-        return ("us-east-1", "ap-southeast-1") if self.international else ("cn-north-1",)
-
-    @property
-    def folder(self) -> str:
-        """The first part of the uris of its uploads; the international one is from INT."""
-        return "tos-useast5-i-wopfjsm1ax-tx" if self.international else "tos-cn-i-tb4s082cfz"
+    def region(self) -> str:
+        """The signing region it is good for."""
+        return _SIGNING_REGIONS[self.market]
 
     def data(self) -> Json:
         """Write the data of the reply that hands it out (protocol notes 4)."""
@@ -73,7 +79,7 @@ class Token:
             "current_time": _written(self.issued_at),
             "expired_time": _written(self.expires_at),
         }
-        if self.international:
+        if self.market != "cn":
             # International clients take the space's name for the service id (IPT).
             return {**shown, "space_name": self.service_id}
         return {**shown, "space_name": "dreamina", "service_id": self.service_id}
@@ -82,8 +88,7 @@ class Token:
     def _domain(self) -> str:
         if self.kind != "image":
             return "vod.bytedanceapi.com"
-        host = "imagex-normal-sg.capcutapi.com"
-        return host if self.international else "imagex.bytedanceapi.com"
+        return _DOMAINS[self.market]
 
 
 @attrs.frozen(kw_only=True)
@@ -178,7 +183,7 @@ class Uploads:
         upload = self._committed.get(uri)
         return upload if upload is not None and upload.account == account.label else None
 
-    def issue(self, account: Account, aid: str, scene: object) -> Token:
+    def issue(self, account: Account, market: Market, scene: object) -> Token:
         """Hand out a token, or refuse a scene there is not.
 
         The token of another kind of file is good, but not for images: what ImageX makes of one
@@ -193,7 +198,7 @@ class Uploads:
             secret_access_key=self._name(40, "secret key", turn),
             session_token="STS2" + self._name(160, "session token", turn),
             account=account.label,
-            international=aid == INTERNATIONAL,
+            market=market,
             kind=kinds[scene],
             issued_at=now,
             expires_at=now + self._options.token_life,
@@ -210,7 +215,7 @@ class Uploads:
         """Make room for a file; the same bytes twice get two uris (protocol notes 4)."""
         turn = next(self._slot_turn)
         slot = Slot(
-            uri=f"{token.folder}/{hex_name(self._options.seed, 'upload', turn)}",
+            uri=f"{image_folder(token.market)}/{hex_name(self._options.seed, 'upload', turn)}",
             auth=f"SpaceKey/{token.service_id}/1/:version:v2:{self._name(64, 'auth', turn)}",
             upload_id=hex_name(self._options.seed, "upload id", turn),
             session_key=self._name(120, "session key", turn) + "==",

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
+from .choice import one_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -13,6 +15,7 @@ Numbering = Literal["default", "s0", "s1", "s2", "s3", "bundle"]
 GenerateShape = Literal["aigc_data", "flat"]
 ReplyKeys = Literal["asked", "history", "submit", "list"]
 UnknownIds = Literal["absent", "error"]
+IdKind = Literal["history", "submit"]
 IdKinds = Literal["both", "history", "submit", "history_only", "submit_only"]
 NoFailCode = Literal["null", "empty", "zero", "zero_int", "absent"]
 VideoShape = Literal["A", "B", "C", "D", "E", "F", "P"]
@@ -68,7 +71,7 @@ class Variants:
             clock; ``None`` takes any. The real tolerance is unknown.
         sign_refusal: The code of a bad ``sign``: 1014, or JSP's 3018 (row 10).
         code_texts: What the disputed codes say they mean: the official bundle or S2, LUH and
-            IPT (row 11).
+            IPT (row 11); with the notes a status call's wrong ids are 2002 (S2), not 1000.
         total_counts: What ``total_image_count`` counts in a blend (row 12).
         unknown_ids: When no id of a status call is known: no keys, or S2's 2001 (row 13).
         created_time: How a draft must write ``created_time_in_ms``; else 1002 (row 14).
@@ -86,31 +89,35 @@ class Variants:
             submit id, which is all that S1 relies on.
     """
 
-    region_query: RegionQuery = "any"
-    cluster: Cluster = "any"
-    generate_shape: GenerateShape = "aigc_data"
-    reply_keys: ReplyKeys = "asked"
-    numbering: Numbering = "default"
-    no_fail_code: NoFailCode = "null"
+    region_query: RegionQuery = attrs.field(default="any", validator=one_of(RegionQuery))
+    cluster: Cluster = attrs.field(default="any", validator=one_of(Cluster))
+    generate_shape: GenerateShape = attrs.field(
+        default="aigc_data", validator=one_of(GenerateShape)
+    )
+    reply_keys: ReplyKeys = attrs.field(default="asked", validator=one_of(ReplyKeys))
+    numbering: Numbering = attrs.field(default="default", validator=one_of(Numbering))
+    no_fail_code: NoFailCode = attrs.field(default="null", validator=one_of(NoFailCode))
     numeric_fail_codes: bool = False
-    ratio_codes: RatioCodes = "any"
-    size_tables: SizeTables = "any"
-    gen_option_inside: GenOptionInside = "ignore"
-    video_shape: VideoShape = "B"
-    sign_mode: SignMode = "verify"
+    ratio_codes: RatioCodes = attrs.field(default="any", validator=one_of(RatioCodes))
+    size_tables: SizeTables = attrs.field(default="any", validator=one_of(SizeTables))
+    gen_option_inside: GenOptionInside = attrs.field(
+        default="ignore", validator=one_of(GenOptionInside)
+    )
+    video_shape: VideoShape = attrs.field(default="B", validator=one_of(VideoShape))
+    sign_mode: SignMode = attrs.field(default="verify", validator=one_of(SignMode))
     sign_tolerance: float | None = None
-    sign_refusal: SignRefusal = "1014"
-    code_texts: CodeTexts = "bundle"
-    total_counts: TotalCounts = "results"
-    unknown_ids: UnknownIds = "absent"
-    created_time: CreatedTime = "any"
+    sign_refusal: SignRefusal = attrs.field(default="1014", validator=one_of(SignRefusal))
+    code_texts: CodeTexts = attrs.field(default="bundle", validator=one_of(CodeTexts))
+    total_counts: TotalCounts = attrs.field(default="results", validator=one_of(TotalCounts))
+    unknown_ids: UnknownIds = attrs.field(default="absent", validator=one_of(UnknownIds))
+    created_time: CreatedTime = attrs.field(default="any", validator=one_of(CreatedTime))
     finish_time_ms: bool = False
-    commerce_shape: CommerceShape = "both"
-    forecast: Forecast = "seconds"
-    video_mode: VideoMode = "any"
-    id_kinds: IdKinds = "both"
+    commerce_shape: CommerceShape = attrs.field(default="both", validator=one_of(CommerceShape))
+    forecast: Forecast = attrs.field(default="seconds", validator=one_of(Forecast))
+    video_mode: VideoMode = attrs.field(default="any", validator=one_of(VideoMode))
+    id_kinds: IdKinds = attrs.field(default="both", validator=one_of(IdKinds))
     minimal_records: bool = False
     sparse_records: bool = False
     wrong_figures: bool = False
     numeric_ids: bool = False
-    mcp_reply: McpReply = "cli"
+    mcp_reply: McpReply = attrs.field(default="cli", validator=one_of(McpReply))

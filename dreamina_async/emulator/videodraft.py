@@ -13,6 +13,7 @@ from .order import Order
 from .unread import Json, as_list, as_object
 
 if TYPE_CHECKING:
+    from .catalogue import Market
     from .sizes import Size
     from .variants import Variants
 
@@ -25,13 +26,13 @@ class _Frame:
     size: Size = (0, 0)
 
 
-def read_video(component: Json, extend: Json, aid: str, rules: Variants, ids: Json) -> Order:
+def read_video(component: Json, extend: Json, market: Market, rules: Variants, ids: Json) -> Order:
     """Read what a video component orders (protocol notes 3.2)."""
     if component.get("generate_type") != "gen_video":
         raise Refusal("1002", "common error: this generate_type is not emulated")
     params = node(component, "abilities", "gen_video", "text_to_video_params")
     key = text(params, "model_req_key", needed=True)
-    model = video_model(key, aid)
+    model = video_model(key, market)
     inputs = as_list(params.get("video_gen_inputs")) or []
     given = as_object(inputs[0]) if inputs else None
     if given is None or len(inputs) > _MOST_OUTPUTS:
@@ -55,6 +56,8 @@ def read_video(component: Json, extend: Json, aid: str, rules: Variants, ids: Js
         first_frame=first.uri,
         last_frame=last.uri,
         frame_size=first.size,
+        video_mode=number(given, "video_mode", 2),
+        market=market,
         **ids,
     )
 

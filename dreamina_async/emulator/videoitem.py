@@ -15,12 +15,13 @@ Json = dict[str, Any]
 
 @attrs.frozen
 class VideoWriter:
-    """Writes one video: the original, its small preview, and the URL of each."""
+    """Writes one video: the original, its small preview, the URL of each and of a picture."""
 
     origin: MediaFile
     preview: MediaFile
     url: str
     preview_url: str
+    thumbnail_url: str
 
     def write(self, shape: VideoShape) -> Json:
         """Write the video in this shape."""
@@ -52,6 +53,7 @@ class VideoWriter:
             },
             "play_url": self.preview_url,
             "download_url": self.url,
+            "thumbnail_url": self.thumbnail_url,
         }
 
     def _shape_d(self) -> Json:

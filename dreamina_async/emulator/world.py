@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from .catalogue import VIDEO_RATIOS
+from .catalogue import IMAGE_MODELS, VIDEO_RATIOS
 from .chance import decimal_id
 from .envelope import Refusal, meaning, refused
 from .items import ItemWriter
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from .mp4 import Rendition
     from .options import EmulatorOptions
     from .order import Order
+    from .variants import IdKind
 
 _REGION_PREFIXES = ("us-", "hk-", "jp-", "sg-")
 _LIMIT_CODES = {"image": "1010", "video": "1310"}
+_FREE_RESOLUTIONS = frozenset({"1k", "480p", "720p"})
 DAILY_GRANT = 60
 
 
@@ -42,7 +44,7 @@ class World:
         self.records: RecordWriter = RecordWriter(options, self.items.item)
         self.jobs: dict[str, Job] = {}
         self.accounts: dict[str, Account] = {}
-        self._submitted: dict[tuple[str, str], list[Job]] = {}
+        self._submitted: dict[str, list[Job]] = {}
         self._files: dict[tuple[str, int, str], MediaFile] = {}
         self._uris: dict[str, tuple[Job, int, Rendition]] = {}
         self._items: dict[str, tuple[Job, int]] = {}
@@ -62,28 +64,36 @@ class World:
 
     def accept(self, account: Account, order: Order, now: float) -> Job:
         """Take an order: charge it and fix its timeline, or refuse it."""
-        known = self._submitted.setdefault((account.label, order.submit_id), [])
+        jobs = self.submitted(order.submit_id)
+        known = [job for job in jobs if job.account is account]
         if known and self.options.dedup:
             return known[-1]
         order = self._check_images(account, order)
         self._check(account, order, now)
         job = self._new_job(account, order, len(known), now)
-        known.append(job)
+        self._submitted.setdefault(order.submit_id, []).append(job)
         self.jobs[job.history_id] = job
         for index in range(order.count):
             self._items[item_id(self.options, job, index)] = (job, index)
         self._charge(job)
         return job
 
-    def find(self, account: Account, identity: str, now: float) -> Job | None:
-        """Find a job of this account by history id or submit id, once it has become visible."""
-        job = self.jobs.get(identity)
-        if job is None:
-            submitted = self._submitted.get((account.label, identity), ())
-            job = next((each for each in reversed(submitted) if each.visible_at <= now), None)
-        if job is None or job.account is not account or now < job.visible_at:
-            return None
-        return job
+    def find(self, account: Account, kind: IdKind, identity: str, now: float) -> Job | None:
+        """Find a job of this account by an id of this kind, once it has become visible."""
+        jobs = self.submitted(identity)
+        if kind == "history":
+            jobs = (self.jobs[identity],) if identity in self.jobs else ()
+        seen = (job for job in reversed(jobs) if job.account is account and job.visible_at <= now)
+        return next(seen, None)
+
+    def subject(self, identity: str) -> str:
+        """Say what the ``match`` of a fault is looked for in, for the id of a job or an item."""
+        jobs = self.submitted(identity)
+        if identity in self.jobs:
+            jobs = (self.jobs[identity],)
+        elif identity in self._items:
+            jobs = (self._items[identity][0],)
+        return "\n".join([identity, *(job.subject for job in jobs)])
 
     def find_item(self, account: Account, identity: str, now: float) -> tuple[Job, int] | None:
         """Find a finished item of this account by its id."""
@@ -100,7 +110,7 @@ class World:
 
     def submitted(self, submit_id: str) -> tuple[Job, ...]:
         """Give the jobs of a submit id, whatever their account."""
-        return tuple(job for job in list(self.jobs.values()) if job.order.submit_id == submit_id)
+        return tuple(self._submitted.get(submit_id, ()))
 
     def file(self, job: Job, index: int, rendition: Rendition) -> MediaFile:
         """Give the file of an item, made when first needed."""
@@ -169,8 +179,8 @@ class World:
             raise refused(code, meaning(code, self.options.code_texts))
         limit = self.options.image_limit if order.kind == "image" else self.options.video_limit
         if limit is not None and self._running(account, order.kind, now) >= limit:
-            raise Refusal(_LIMIT_CODES[order.kind])
-        missing_right = not self.options.entitled and order.resolution not in {"1k", "720p"}
+            raise refused(_LIMIT_CODES[order.kind])
+        missing_right = not self.options.entitled and _needs_right(order)
         if missing_right or account.gift < order.credits:
             raise refused("1006")
 
@@ -211,6 +221,13 @@ class World:
         )
         settles_at = job.accepted_at + self.options.settle_after / self.options.speed
         job.account.debit(charge, settles_at)
-        if self.options.refund_failed and job.outcome.fails_empty and math.isfinite(job.ends_at):
+        paid_back = self.options.refund_failed and job.outcome.yields_nothing
+        if paid_back and math.isfinite(job.ends_at):
             job.account.owe(charge, job.ends_at, job.finished_at())
         self.ledger.add(charge)
+
+
+def _needs_right(order: Order) -> bool:
+    """Say whether an order needs more than credits: a high resolution, an old model (AIC)."""
+    model = IMAGE_MODELS.get(order.model)
+    return order.resolution not in _FREE_RESOLUTIONS or (model is not None and model.older)

@@ -61,12 +61,19 @@ async def test_history_pages_newest_first_and_carries_submit_ids(start):
     assert (await wire.post(ROWS, {}))["ret"] == "1000"
 
 
-async def test_the_bearer_form_is_good_for_the_history_only(start):
+async def test_the_bearer_form_is_good_for_the_history_and_the_user_only(start):
     wire = await start()
     wire.sessionid = ""
     bearer = {"Authorization": "Bearer a-session"}
     assert (await wire.post(ROWS, {"count": 1}, **bearer))["ret"] == "0"
+    assert (await wire.post("/mweb/v1/get_user_info", {}, **bearer))["ret"] == "0"
     assert (await wire.post(CREDIT, {}, **bearer))["ret"] == "1015"
+
+
+@pytest.mark.parametrize("cursor", ["²", "9" * 5000, "-1"])
+async def test_a_cursor_that_is_no_number_is_refused(start, cursor):
+    wire = await start()
+    assert (await wire.post(ROWS, {"count": 1, "cursor": cursor}))["ret"] == "1000"
 
 
 async def test_the_ledger_answers_questions_here_and_over_http(start):
@@ -164,6 +171,11 @@ async def test_a_failed_job_may_be_paid_back(start):
     assert await spent(wire, 1) == [("坏", 16)]
     assert sorted(await spent(wire, 2)) == sorted([("坏", 16), ("半", 16), ("好", 16)])
     assert wire.emulator.ledger.credits == 48
+    for fate in (Outcome(items=0), Outcome(empty_looks=-1)):
+        empty = await start(balance=100, refund_failed=True, outcome=fate)
+        await empty.image("空", submit_id="空")
+        assert (await empty.seen("空"))[0]["status"] == 50
+        assert empty.emulator.balance() == 100
     keeper = await start(balance=100, outcomes=fates)
     await keeper.image("坏", submit_id="坏")
     await keeper.seen("坏")

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from dreamina_async.emulator import EmulatorOptions, Outcome
+from dreamina_async.emulator import EmulatorOptions, Fault, Outcome
 
 pytestmark = pytest.mark.anyio
 HISTORY = "/mweb/v1/get_history_by_ids"
@@ -84,7 +84,21 @@ async def test_s2_ends_at_ten_and_scales_what_is_asked_for(start):
     await wire.video(submit_id="v-1")
     (history_id,) = wire.emulator.history_ids("v-1")
     record = await finished(wire, {"history_ids": [history_id]}, history_id, 10)
-    assert set(record["item_list"][0]["video"]) == {"transcoded_video", "play_url", "download_url"}
+    video = record["item_list"][0]["video"]
+    assert set(video) == {"transcoded_video", "play_url", "download_url", "thumbnail_url"}
+    _, headers, picture = await wire.get(video["thumbnail_url"])
+    assert headers["Content-Type"] == "image/png"
+    assert picture.startswith(b"\x89PNG")
+
+
+async def test_s2_has_codes_of_its_own_for_status_calls(start):
+    wire = await start(dialect="s2")
+    await wire.image(submit_id="s-1")
+    asked = {"history_ids": list(wire.emulator.history_ids("s-1"))}
+    wrong = await wire.post(HISTORY, {"historyIds": []})
+    assert (wrong["ret"], wrong["errmsg"]) == ("2002", "parameter error")
+    wire.emulator.faults.add(Fault(where="history", what="missing"))
+    assert [(await wire.post(HISTORY, asked))["ret"] for _ in range(2)] == ["2001", "0"]
 
 
 async def test_odd_scenes_are_as_good_as_none(start):

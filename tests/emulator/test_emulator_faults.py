@@ -215,3 +215,82 @@ def test_a_fault_of_unknown_kind_is_refused():
         Fault(where="media", what="explode")
     with pytest.raises(ValueError, match="moon"):
         Fault(where="moon", what="reset")
+
+
+@pytest.mark.parametrize(
+    ("where", "what"),
+    [
+        ("generate", "truncated_after_charge"),
+        ("history", "corrupt"),
+        ("upload", "drip"),
+        ("media", "ret"),
+        ("media", "empty_body"),
+        ("media", "missing"),
+        ("generate", "damaged"),
+        ("queue", "swapped"),
+    ],
+)
+def test_a_fault_that_cannot_act_at_its_place_is_refused(where, what):
+    with pytest.raises(ValueError, match=f"'{what}' cannot act at '{where}': close, .* can$"):
+        Fault(where=where, what=what)
+
+
+async def test_a_fault_of_all_places_waits_for_one_where_it_can_act(start):
+    wire = await start()
+    url = await image_url(wire)
+    add(wire, "*", "truncated_unsized")
+    add(wire, "*", "missing")
+    add(wire, "*", "ret")
+    assert len((await wire.get(url))[2]) == wire.emulator.media("s-1")[0].size // 2
+    assert (await wire.history("s-1"))["ret"] == "1057"
+    assert (await wire.history("s-1"))["data"] == {}
+    assert len(wire.emulator.faults.hits) == 3
+
+
+async def test_a_fault_matches_ids_of_both_kinds_and_prompts(start):
+    wire = await start()
+    await wire.image("柴犬", submit_id="s-1")
+    await wire.image("猫", submit_id="s-2")
+    await wire.seen("s-1")
+    (history_id,) = wire.emulator.history_ids("s-1")
+    for match in ("s-1", history_id, "柴犬"):
+        for asked in ({"submit_ids": ["s-1"]}, {"history_ids": [history_id]}):
+            add(wire, "history", "status", match=match)
+            assert (await wire.raw(HISTORY, {"submit_ids": ["s-2"]}))[0] == 200
+            assert (await wire.raw(HISTORY, asked))[0] == 503
+
+
+@pytest.mark.parametrize("match", ["s-1", "柴犬", "item"])
+async def test_a_fault_matches_the_job_of_an_item(start, match):
+    wire = await start()
+    await wire.image("柴犬", submit_id="s-1")
+    record, _ = await wire.seen("s-1")
+    item_id = record["item_list"][0]["common_attr"]["id"]
+    add(wire, "items", "status", match=item_id if match == "item" else match)
+    path = "/mweb/v1/get_local_item_list"
+    assert (await wire.raw(path, {"item_id_list": ["1"]}))[0] == 200
+    assert (await wire.raw(path, {"item_id_list": [item_id]}))[0] == 503
+
+
+async def test_swapped_records_can_be_matched_by_prompt(start):
+    wire = await start()
+    await finished(wire, "s-1", "s-2")
+    add(wire, "history", "swapped", match="nobody's prompt")
+    await wire.image("a prompt", submit_id="s-3")
+    add(wire, "history", "swapped", match="a prompt")
+    await wire.history("s-1", "s-2")
+    assert wire.emulator.faults.hits == ()
+    await wire.history("s-1", "s-3")
+    assert len(wire.emulator.faults.hits) == 1
+
+
+async def test_a_hanging_call_is_over_when_its_client_has_left(start):
+    wire = await start()
+    add(wire, "history", "hang", times=3)
+    for left in range(1, 4):
+        call = asyncio.create_task(wire.history("s-1"))
+        await wire.emulator.until(lambda left=left: len(wire.emulator.faults.hits) == left)
+        call.cancel()
+        await wire.emulator.until(lambda left=left: len(wire.emulator.requests) == left)
+    assert wire.emulator.requests.peaks == {"history": 1}
+    assert {(each.status, each.fault) for each in wire.emulator.requests} == {(0, "hang")}

@@ -176,3 +176,31 @@ async def test_replies_escape_ampersands_and_keep_chinese(start):
     assert b"&" not in raw
     assert "柴犬 \\u0026 猫".encode() in raw
     assert json.loads(raw)["data"]["s-1"]["history_group_key"] == "柴犬 & 猫"
+
+
+async def test_an_id_is_looked_for_among_those_of_its_kind_only(start):
+    wire = await start()
+    await wire.image(submit_id="s-1")
+    (history_id,) = wire.emulator.history_ids("s-1")
+    crossed = {"history_ids": ["s-1"], "submit_ids": [history_id]}
+    assert (await wire.post(HISTORY, crossed))["data"] == {}
+    queue = "/mweb/v1/get_history_queue_info"
+    assert (await wire.post(queue, {"history_ids": ["s-1"]}))["data"] == {}
+    records = {"history_record_ids": ["s-1"]}
+    reply = await wire.post("/mweb/v1/get_history_records", records)
+    assert reply["data"]["history_records"] == []
+
+
+@pytest.mark.parametrize("known", ["history", "submit"])
+async def test_a_service_may_overlook_or_refuse_the_other_kind_of_ids(start, known):
+    asked = {"history_ids": [], "submit_ids": ["s-1"]}
+    for suffix, ret in (("", "0"), ("_only", "1000")):
+        wire = await start(id_kinds=known + suffix)
+        await wire.image(submit_id="s-1")
+        asked["history_ids"] = list(wire.emulator.history_ids("s-1"))
+        reply = await wire.post(HISTORY, asked)
+        assert reply["ret"] == ret
+        if not suffix:
+            assert list(reply["data"]) == asked[f"{known}_ids"]
+        (mine,) = asked[f"{known}_ids"]
+        assert list((await wire.post(HISTORY, {f"{known}_ids": [mine]}))["data"]) == [mine]

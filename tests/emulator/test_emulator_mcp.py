@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from dreamina_async.emulator import Fault
 from dreamina_async.emulator.envelope import Refusal
 from dreamina_async.emulator.mcp import read_mcp_order
+from dreamina_async.emulator.variants import Variants
 
 pytestmark = pytest.mark.anyio
 MCP = "/dreamina/mcp/v1/image_generate"
@@ -54,7 +55,7 @@ async def test_models_may_be_named_and_decide_the_resolution(start):
     wire = await start()
     named = {"model": "jimeng-image-3.0", "ratio": "2:3"}
     data = (await wire.post(MCP, S1 | named))["data"]
-    assert data["forecast_resolution"] == {"width": 682, "height": 1024}
+    assert data["forecast_resolution"] == {"width": 1056, "height": 1584}
     assert data["commerce_info"]["credit_count"] == 4
     asked = {"resolution_type": "4k", "generate_num": 1, "submit_id": "s-2"}
     data = (await wire.post(CLI, S1 | asked))["data"]
@@ -89,6 +90,21 @@ async def test_a_login_failure_has_two_plain_fields(start):
         assert await wire.post(path, S1) == {"ret": "1015", "errmsg": "login error"}
 
 
+async def test_the_cli_has_a_bearer_and_is_sent_on_from_a_trailing_slash(start):
+    wire = await start(sessionids=["good"])
+    wire.sessionid = ""
+    bearer = {"Authorization": "Bearer good"}
+    assert (await wire.post(CLI + "/?a=b", S1, **bearer))["ret"] == "0"
+    assert (await wire.post(MCP, S1, **bearer))["ret"] == "1015"
+    assert (await wire.raw(MCP + "/", S1, **bearer))[0] == 404
+
+
+async def test_models_from_abroad_are_not_there(start):
+    wire = await start()
+    for model in ("dreamina_image_lib_1", "high_aes_general_v30l_art:general_v3.0_18b"):
+        assert (await wire.post(MCP, S1 | {"model_key": model}))["ret"] == "2061"
+
+
 async def test_credit_and_limits_hold_here_too(start):
     wire = await start(balance=15)
     assert (await wire.post(MCP, S1))["ret"] == "1006"
@@ -116,7 +132,7 @@ ODD = st.one_of(st.none(), st.booleans(), st.integers(-2, 9), st.text(max_size=3
 @given(st.sampled_from([*S4, "generate_num", "resolution_type", "model"]), ODD)
 def test_an_odd_value_is_refused_or_harmless(name, odd):
     try:
-        outcome = type(read_mcp_order(S4 | {name: odd}, "")).__name__
+        outcome = type(read_mcp_order(S4 | {name: odd}, Variants())).__name__
     except Refusal as refusal:
         outcome = refusal.ret
     assert outcome in {"1000", "2061", "Order"}

@@ -86,7 +86,7 @@ def places(value):
 def read(whole, root_model=None, **rules):
     extend = {"root_model": root_model or model_of(whole), "m_video_commerce_info": BENEFIT}
     body = {"submit_id": "s-1", "extend": extend, "draft_content": json.dumps(whole)}
-    return read_order(body, "513695", Variants(**rules))
+    return read_order(body, "cn", Variants(**rules))
 
 
 def model_of(whole):
@@ -127,7 +127,7 @@ def test_an_odd_value_anywhere_is_refused_or_harmless_never_a_crash(name, data):
 @given(ODD)
 def test_an_odd_draft_is_refused(content):
     with pytest.raises(Refusal):
-        read_order({"submit_id": "s-1", "draft_content": content}, "")
+        read_order({"submit_id": "s-1", "draft_content": content}, "cn")
 
 
 def test_gen_count_counts_beside_generate_only():

@@ -46,6 +46,23 @@ async def test_sign_modes(start, mode, headers, ret):
     assert reply["ret"] == ret
 
 
+@pytest.mark.parametrize(
+    ("appvr", "ret"), [("5.8.0", "0"), ("8.4.0", "0"), ("1.0.0", "1014"), ("", "1014")]
+)
+async def test_a_version_that_is_signed_but_not_sent_as_s4_polls(start, appvr, ret):
+    headers = signed(request_sign(HISTORY, "7", appvr, "1789742352"))
+    del headers["appvr"]
+    wire = await start(sign_mode="require", dialect="s4")
+    reply = await wire.post(HISTORY, {"history_ids": ["1"]}, **headers)
+    assert reply["ret"] == ret
+
+
+@pytest.mark.parametrize("headers", [signed() | {"sign": "0"}, signed() | {"sign": ""}, {}])
+async def test_no_time_is_looked_at_where_no_sign_is(start, headers):
+    wire = await start(sign_mode="ignore", sign_tolerance=60)
+    assert (await wire.post(HISTORY, {"submit_ids": ["a"]}, **headers))["ret"] == "0"
+
+
 @pytest.mark.parametrize(("seconds", "ret"), [(1789742352 + 60, "0"), (1789742352 + 61, "1014")])
 async def test_a_device_time_out_of_tolerance(start, seconds, ret):
     wire = await start(sign_tolerance=60, wall=lambda: float(seconds))

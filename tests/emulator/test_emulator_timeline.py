@@ -64,10 +64,13 @@ def test_the_timeline_depends_on_seed_and_submit_id_only():
     assert plan(EmulatorOptions(), order(), 0) != plan(EmulatorOptions(), order(), 1)
 
 
-def test_a_stuck_job_never_ends():
-    fate = plan(EmulatorOptions(outcome=Outcome(stuck=True)), order(), 0)
-    assert fate.ends == math.inf
-    assert fate.at(10**9).status == 45
+@pytest.mark.parametrize("numbering", ["default", "s0", "s1", "s2", "s3", "bundle"])
+def test_a_stuck_job_never_ends(numbering):
+    options = EmulatorOptions(outcome=Outcome(stuck=True), numbering=numbering)
+    image, video = (plan(options, order(kind=kind), 0) for kind in ("image", "video"))
+    assert image.ends == video.ends == math.inf
+    assert image.at(10**9).status == (20 if numbering == "s1" else 45)
+    assert video.at(10**9).status == 20
 
 
 def test_a_queue_counts_down():

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from dreamina_async.emulator import EmulatorOptions, Outcome
+from dreamina_async.emulator import EmulatorOptions, Fault, Outcome
 
 pytestmark = pytest.mark.anyio
 GENERATE = "/mweb/v1/aigc_draft/generate"
@@ -270,3 +270,32 @@ async def test_an_order_keeps_what_it_was_told(start):
         draft = wire.image_draft("柴犬")
         abilities(draft)["generate"]["core_param"][name] = odd
         assert (await wire.generate(draft))["ret"] == "1000"
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("sign_mode", "strict"),
+        ("reply_keys", "history_id"),
+        ("video_shape", "b"),
+        ("id_kinds", "submit_id"),
+        ("numbering", "s4"),
+        ("upload_edge", "reject"),
+    ],
+)
+def test_a_variant_there_is_not_is_refused(option, value):
+    with pytest.raises(ValueError, match=f"{option} '{value}' is none of .*, "):
+        EmulatorOptions.from_keywords(**{option: value})
+
+
+@pytest.mark.parametrize("span", [30, "30", (30,), (1, 2, 3), (None, 1)])
+def test_a_span_is_two_numbers(span):
+    with pytest.raises(ValueError, match=r"queue .* is not two numbers"):
+        EmulatorOptions.from_keywords(queue=span)
+    assert EmulatorOptions.from_keywords(queue=[0, 1.5]).timing.queue == [0, 1.5]
+
+
+@pytest.mark.parametrize("field", ["where", "when", "damage"])
+def test_a_fault_is_told_in_known_words(field):
+    with pytest.raises(ValueError, match=f"{field} 'nonsense' is none of .*, "):
+        Fault(**{"where": "history", "what": "damaged", field: "nonsense"})
