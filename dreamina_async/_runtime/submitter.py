@@ -9,7 +9,6 @@ again under the same id; and a waiter who goes away takes nothing with him that 
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from copy import copy
 from functools import partial
 
 from attrs import define, evolve, field
@@ -109,9 +108,9 @@ class Submitter:
             DreaminaError: nothing more is submitted in this session, or not now.
         """
         if self.jobs.stopped is not None:
-            raise copy(self.jobs.stopped)
+            raise evolve(self.jobs.stopped, charged="no")
         if self._last_stop is not None and self.clock.monotonic() < self._restricted_until:
-            raise copy(self._last_stop)
+            raise evolve(self._last_stop, charged="no")
 
     async def submit(self, entry: Entry) -> None:
         """Bring one job to the service; ends when the outcome is known or looked up.
@@ -168,7 +167,7 @@ class Submitter:
         """A refusal of the account holds for everybody who was already waiting."""
         self.check_open()
         if called_in_round != self._round and self._last_stop is not None:
-            raise copy(self._last_stop)
+            raise evolve(self._last_stop, charged="no")
 
     async def _uploaded(self, entry: Entry) -> tuple[ImageRef, ...]:
         """Its images, before anything that costs; the same ones for every attempt."""
@@ -390,7 +389,7 @@ class Submitter:
             until: the instant by which a refused login should be confirmed or not.
         """
         if isinstance(error, AccountRestricted):
-            self._stop(evolve(error, charged="no"))
+            self._stop(error)
         self._doubted_until = until if isinstance(error, AuthenticationError) else float("-inf")
         self.stir()
 

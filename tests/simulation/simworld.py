@@ -31,6 +31,7 @@ from simservice import WALL, Line, Modes, Service, Violation, body_of
 from simwatch import Fairness, Retries, Spending, odd_wait
 
 from dreamina_async import (
+    AuthenticationError,
     BudgetReached,
     Credentials,
     DownloadPolicy,
@@ -587,11 +588,7 @@ class World:
                 self.fail(f"24: {one} was charged, and its waiter hears: {error!r}")
             never_left = one is not None and one not in self.service.posted and not self.crashes
             # whoever stops waiting hears of the moment: it is about to leave
-            if (
-                error.charged != "no"
-                and never_left
-                and not isinstance(error, JobTimeout | SessionClosed)
-            ):
+            if error.charged != "no" and never_left and not _ends_the_wait(error):
                 self.fail(f"24: {one} never left, and its waiter hears: {error!r}")
 
     async def _gremlin(self, life: Life) -> None:
@@ -882,3 +879,9 @@ def play(seed: int, jobs: int = JOBS) -> Outcome:
         return perform(World.drawn(seed, folder, jobs))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _ends_the_wait(error: DreaminaError) -> bool:
+    """The waiter's own patience, the session's end, or a login that status calls (H6) have lost."""
+    lost = isinstance(error, AuthenticationError) and error.status in (302, 307)
+    return lost or isinstance(error, JobTimeout | SessionClosed)
