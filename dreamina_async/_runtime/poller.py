@@ -291,15 +291,15 @@ class Poller:
         if entry is None:
             return
         report = reply.reports.get(id_)
-        if report is not None:
-            damaged = await self._speaks_of_another(entry, report)
+        foreign = await self._speaks_of_another(entry, report) if report is not None else None
         if entry.over or entry.sight is None:  # given up meanwhile
             return
-        damaged = damaged or _no_proof(entry.sight, reply)
+        damaged = damaged or foreign or _no_proof(entry.sight, reply)
         if damaged is not None:
             self._warn(key, f"job {key}: its record cannot be read", damaged)
             if not self._overdue(entry, damaged, now):
-                self._again(entry, now, other_id=kind == self._kinds.choose(entry))
+                wrong_id = foreign is not None and kind == self._kinds.choose(entry)
+                self._again(entry, now, other_id=wrong_id)
             return
         self._said.pop(key, None)
         if report is not None and has_both(entry):
